@@ -1,0 +1,6 @@
+namespace Osa.Cli;
+
+internal static class Program
+{
+    public static int Main() => 0;
+}

@@ -1,0 +1,21 @@
+using Osa.Domain.Hooks;
+using Osa.Domain.Schemas;
+
+namespace Osa.Domain.Conventions;
+
+/// <summary>What a registrant sends: everything a convention version is, in one document. Already checked when it exists.</summary>
+public sealed record ConventionDocument(
+    string Id,
+    string Version,
+    string Title,
+    string? Description,
+    IReadOnlyList<FieldDefinition> Schema,
+    FileRequirements FileRequirements,
+    IReadOnlyList<HookDefinition> Hooks);
+
+/// <summary>Which files a deposition must carry.</summary>
+/// <param name="AcceptedTypes">Suffixes with their dot, lower case, such as <c>.fasta</c> or <c>.fastq.gz</c>; empty accepts all.</param>
+/// <param name="MinCount">Least number of files at submit.</param>
+/// <param name="MaxCount">Greatest number of files.</param>
+/// <param name="MaxFileSize">Greatest size of one file in bytes.</param>
+public sealed record FileRequirements(IReadOnlyList<string> AcceptedTypes, int MinCount, int MaxCount, long MaxFileSize);
