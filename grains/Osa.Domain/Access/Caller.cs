@@ -13,7 +13,10 @@ public enum Role
 /// <summary>Who asks. An explicit argument of every command: never taken from ambient state.</summary>
 /// <param name="UserId">The user, or <see cref="Guid.Empty"/> for the system and for nobody.</param>
 /// <param name="Role">The highest role of the user.</param>
-public sealed record Caller(Guid UserId, Role Role)
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.caller")]
+public sealed record Caller([property: Id(0)] Guid UserId, [property: Id(1)] Role Role)
 {
     /// <summary>Somebody without a token.</summary>
     public static Caller Anonymous { get; } = new(Guid.Empty, Role.Public);

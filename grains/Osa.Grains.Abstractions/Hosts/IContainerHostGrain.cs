@@ -1,0 +1,48 @@
+using Orleans.Concurrency;
+
+namespace Osa.Grains.Hosts;
+
+/// <summary>The queue in front of one container engine: who gets its next slot, and which images it has.</summary>
+[Alias("osa.container-host")]
+public interface IContainerHostGrain : IGrainWithStringKey
+{
+    /// <summary>Waits a few seconds for a slot; asking again with the same ticket keeps the place in the queue.</summary>
+    [Alias("acquire")]
+    [AlwaysInterleave]
+    Task<SlotAnswer> Acquire(SlotRequest request, CancellationToken cancellation);
+
+    /// <summary>Gives a slot back, or leaves the queue.</summary>
+    [Alias("release")]
+    [AlwaysInterleave]
+    Task Release(string ticket);
+
+    /// <summary>
+    /// Waits a few seconds for an image to be there and its digest to be known, pulling it where that is possible. Asking again
+    /// joins what is under way.
+    /// </summary>
+    [Alias("resolve-image")]
+    [AlwaysInterleave]
+    Task<ImageAnswer> ResolveImage(string image, string? digest, CancellationToken cancellation);
+}
+
+/// <param name="Ticket">The container's name: a slot is held until its container is gone.</param>
+/// <param name="MemoryBytes">Never overcommitted.</param>
+/// <param name="Cpu">Cores; a ceiling, which may be overcommitted.</param>
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.slot-request")]
+public sealed record SlotRequest([property: Id(0)] string Ticket, [property: Id(1)] long MemoryBytes, [property: Id(2)] double Cpu);
+
+/// <param name="Granted">The slot is held under the ticket.</param>
+/// <param name="WaitingFor">In words, with the place in the queue; null when granted.</param>
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.slot-answer")]
+public sealed record SlotAnswer([property: Id(0)] bool Granted, [property: Id(1)] string? WaitingFor);
+
+/// <param name="Digest">The digest to run from now on; null while it is being resolved.</param>
+/// <param name="Step">What is being done, in words.</param>
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.image-answer")]
+public sealed record ImageAnswer([property: Id(0)] string? Digest, [property: Id(1)] string Step);
