@@ -18,8 +18,11 @@ public sealed record NodeLimits
     /// <summary>Most hooks of one convention. Default: 32.</summary>
     public int MaxHooks { get; init; } = 32;
 
-    /// <summary>Most declared columns of one hook. Default: 500 (PostgreSQL ends at 1,600).</summary>
-    public int MaxColumns { get; init; } = 500;
+    /// <summary>
+    /// Most declared columns of one hook. Default: 300. PostgreSQL takes 1,600 columns, but a row must fit into 8,160 bytes after
+    /// long values have been moved out, and values of up to 24 bytes are not: some 320 such columns are the end.
+    /// </summary>
+    public int MaxColumns { get; init; } = 300;
 
     /// <summary>Most fields of one metadata schema. Default: 500.</summary>
     public int MaxFields { get; init; } = 500;
@@ -56,4 +59,27 @@ public sealed record NodeLimits
 
     /// <summary>Longest file name, in bytes of UTF-8. Default: 200.</summary>
     public int MaxFileNameBytes { get; init; } = 200;
+
+    /// <summary>No limit but those of the formats: for reading back what was accepted under limits that may since have been lowered.</summary>
+    public static NodeLimits Largest { get; } = new()
+    {
+        MaxHookTimeoutSeconds = int.MaxValue,
+        MaxHookMemoryBytes = long.MaxValue,
+        MaxHookCpu = double.MaxValue,
+        MaxHookPids = int.MaxValue,
+        MaxHooks = int.MaxValue,
+        MaxColumns = int.MaxValue,
+        MaxFields = int.MaxValue,
+        MaxRegistrationBytes = int.MaxValue,
+        MaxMetadataBytes = int.MaxValue,
+        MaxJsonDepth = 1_000,
+        MaxFileBytes = long.MaxValue,
+        MaxFiles = int.MaxValue,
+        MaxFeatureBytes = long.MaxValue,
+        MaxFeatureRows = long.MaxValue,
+        MaxFeatureValueBytes = int.MaxValue,
+        MaxOutputBytes = long.MaxValue,
+        MaxOutputFiles = int.MaxValue,
+        MaxFileNameBytes = int.MaxValue,
+    };
 }

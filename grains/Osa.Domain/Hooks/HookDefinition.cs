@@ -20,6 +20,12 @@ public sealed record HookDefinition(string Image, string? Digest, JsonObject? Co
 /// <param name="Pids">Processes and threads.</param>
 public sealed record HookLimits(int TimeoutSeconds, long MemoryBytes, double Cpu, int Pids)
 {
+    /// <summary>Container engines start nothing with less than 6 MiB.</summary>
+    public const long MinMemoryBytes = 6L * 1024 * 1024;
+
+    /// <summary>Container engines measure cores in hundredths.</summary>
+    public const double MinCpu = 0.01;
+
     /// <summary>300 s, 512 MiB, half a core, 256 pids: what holds where the manifest is silent.</summary>
     public static HookLimits Default { get; } = new(300, 512L * 1024 * 1024, 0.5, 256);
 }
@@ -68,4 +74,12 @@ public enum JsonType
 /// <summary>One declared column of a feature table.</summary>
 /// <param name="Format"><c>date-time</c>, <c>date</c> or <c>uuid</c> on a string; null otherwise.</param>
 /// <param name="Required">Every row carries a value that is not null.</param>
-public sealed record ColumnDefinition(string Name, JsonType Type, string? Format, bool Required);
+public sealed record ColumnDefinition(string Name, JsonType Type, string? Format, bool Required)
+{
+    /// <summary>The formats that give a string a type of its own.</summary>
+    public static IReadOnlyList<string> Formats { get; } = ["date-time", "date", "uuid"];
+
+    /// <summary>Names that a feature table, or PostgreSQL in every table, already has.</summary>
+    public static IReadOnlyList<string> ReservedNames { get; } =
+        ["id", "record_srn", "run_id", "created_at", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+}

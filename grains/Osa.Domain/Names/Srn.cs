@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 using Osa.Domain.Errors;
 
@@ -82,30 +83,32 @@ public sealed partial record Srn
             return false;
         }
 
-        string canonical = text.Trim().ToLowerInvariant();
+        string trimmed = text.Trim();
+        // Lower-casing would turn some letters that are not ASCII (the Kelvin sign) into ones that are.
+        string canonical = Ascii.IsValid(trimmed) ? trimmed.ToLowerInvariant() : trimmed;
         if (!canonical.StartsWith("urn:osa:", StringComparison.Ordinal))
         {
-            problem = $"'{Shorten(canonical)}' is not an OSA name: it must begin with urn:osa:";
+            problem = $"{Shown.Quote(canonical)} is not an OSA name: it must begin with urn:osa:";
             return false;
         }
 
         string[] parts = canonical.Split(':');
         if (parts.Length != 5)
         {
-            problem = $"'{Shorten(canonical)}' has {parts.Length} parts between colons; a name has 5: urn:osa:domain:type:id";
+            problem = $"{Shown.Quote(canonical)} has {parts.Length} parts between colons; a name has 5: urn:osa:domain:type:id";
             return false;
         }
 
         string domain = parts[2];
         if (domain.Length > 253 || !DomainPattern().IsMatch(domain))
         {
-            problem = $"'{Shorten(domain)}' is not a domain: letters, digits, hyphens and dots, no port";
+            problem = $"{Shown.Quote(domain)} is not a domain: letters, digits, hyphens and dots, no port";
             return false;
         }
 
         if (ParseSegment(parts[3]) is not { } type)
         {
-            problem = $"'{Shorten(parts[3])}' is not a type; one of rec, dep, schema, onto, conv, snap, evt, val is";
+            problem = $"{Shown.Quote(parts[3])} is not a type; one of rec, dep, schema, onto, conv, snap, evt, val is";
             return false;
         }
 
@@ -114,7 +117,7 @@ public sealed partial record Srn
         string? version = at < 0 ? null : parts[4][(at + 1)..];
         if (!IdPattern().IsMatch(id))
         {
-            problem = $"'{Shorten(id)}' is not an id: 3 to 64 of a-z, 0-9 and hyphen";
+            problem = $"{Shown.Quote(id)} is not an id: 3 to 64 of a-z, 0-9 and hyphen";
             return false;
         }
 
@@ -145,12 +148,12 @@ public sealed partial record Srn
             ? "a record's name ends in its version, such as @1"
             : RecordVersionPattern().IsMatch(version) && int.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out _)
                 ? null
-                : $"'{Shorten(version)}' is not a record version: an integer from 1, without leading zeros",
+                : $"{Shown.Quote(version)} is not a record version: an integer from 1, without leading zeros",
         SrnType.Schema or SrnType.Ontology or SrnType.Convention => version is null
             ? $"a {Noun(type)}'s name ends in its version, such as @1.0.0"
             : IsSemanticVersion(version)
                 ? null
-                : $"'{Shorten(version)}' is not a semantic version such as 1.0.0",
+                : $"{Shown.Quote(version)} is not a semantic version such as 1.0.0",
         _ => version is null ? null : $"a {Noun(type)}'s name has no version",
     };
 
@@ -185,8 +188,6 @@ public sealed partial record Srn
         SrnType.ValidationRun => "validation run",
         _ => type.ToString().ToLowerInvariant(),
     };
-
-    private static string Shorten(string text) => text.Length <= 80 ? text : text[..80] + "…";
 
     [GeneratedRegex(@"\A[a-z0-9]([a-z0-9\-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9\-]*[a-z0-9])?)*\z", RegexOptions.NonBacktracking)]
     private static partial Regex DomainPattern();

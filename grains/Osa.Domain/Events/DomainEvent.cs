@@ -1,0 +1,32 @@
+namespace Osa.Domain.Events;
+
+/// <summary>Who may see an event on the feed.</summary>
+public enum EventAudience
+{
+    Public,
+
+    /// <summary>The owner of the deposition that is the subject, and curators.</summary>
+    Owner,
+}
+
+/// <summary>Something that happened, as it is written in the transaction that made it happen. Id, time and position are the store's.</summary>
+/// <param name="Type">Name on the wire, one of <see cref="EventTypes"/>.</param>
+/// <param name="Subject">SRN of the deposition, convention or record that it happened to.</param>
+/// <param name="PayloadJson">A JSON object.</param>
+public sealed record DomainEvent(string Type, string Subject, EventAudience Audience, string PayloadJson);
+
+/// <summary>The names of events on the wire.</summary>
+public static class EventTypes
+{
+    public const string ConventionRegistered = "ConventionRegistered";
+    public const string DepositionCreated = "DepositionCreatedEvent";
+    public const string MetadataUpdated = "MetadataUpdatedEvent";
+    public const string FileUploaded = "FileUploadedEvent";
+    public const string FileDeleted = "FileDeletedEvent";
+    public const string DepositionSubmitted = "DepositionSubmittedEvent";
+    public const string ValidationStarted = "ValidationStarted";
+    public const string ValidationCompleted = "ValidationCompleted";
+    public const string ValidationFailed = "ValidationFailed";
+    public const string DepositionApproved = "DepositionApproved";
+    public const string RecordPublished = "RecordPublished";
+}

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Osa.Domain.Json;
+using Osa.Domain.Names;
+using Osa.Domain.Validation;
+
+namespace Osa.Domain.Events;
+
+/// <summary>
+/// The events with their payloads as the Open Science Archive's feed has them, and the run's name on all that follow from a run.
+/// Metadata is passed as the JSON object that was accepted before.
+/// </summary>
+public static class DomainEvents
+{
+    public static DomainEvent ConventionRegistered(Srn convention) =>
+        Create(EventTypes.ConventionRegistered, convention, EventAudience.Public, writer => writer.WriteString("convention_srn", convention.ToString()));
+
+    public static DomainEvent DepositionCreated(Srn deposition, Srn convention, Guid owner) =>
+        OfDeposition(EventTypes.DepositionCreated, deposition, writer =>
+        {
+            writer.WriteString("convention_srn", convention.ToString());
+            writer.WriteString("owner_id", owner);
+        });
+
+    public static DomainEvent MetadataUpdated(Srn deposition, string metadataJson) =>
+        OfDeposition(EventTypes.MetadataUpdated, deposition, writer => WriteMetadata(writer, metadataJson));
+
+    /// <param name="size">Bytes.</param>
+    /// <param name="checksum"><c>sha256:</c> and 64 hex digits.</param>
+    public static DomainEvent FileUploaded(Srn deposition, string fileName, long size, string checksum) =>
+        OfDeposition(EventTypes.FileUploaded, deposition, writer =>
+        {
+            writer.WriteString("filename", fileName);
+            writer.WriteNumber("size", size);
+            writer.WriteString("checksum", checksum);
+        });
+
+    public static DomainEvent FileDeleted(Srn deposition, string fileName) =>
+        OfDeposition(EventTypes.FileDeleted, deposition, writer => writer.WriteString("filename", fileName));
+
+    public static DomainEvent DepositionSubmitted(Srn deposition, Srn run, string metadataJson) =>
+        OfDeposition(EventTypes.DepositionSubmitted, deposition, writer =>
+        {
+            WriteMetadata(writer, metadataJson);
+            writer.WriteString("validation_run_srn", run.ToString());
+        });
+
+    public static DomainEvent ValidationStarted(Srn run, Srn deposition) =>
+        OfRun(EventTypes.ValidationStarted, run, deposition, _ => { });
+
+    /// <summary>Every hook has passed; the wire calls that status <c>completed</c>.</summary>
+    public static DomainEvent ValidationCompleted(Srn run, Srn deposition, Srn convention, IReadOnlyList<HookResult> results, string metadataJson) =>
+        OfRun(EventTypes.ValidationCompleted, run, deposition, writer =>
+        {
+            writer.WriteString("convention_srn", convention.ToString());
+            writer.WriteString("status", "completed");
+            writer.WriteStartArray("hook_results");
+            foreach (HookResult result in results)
+            {
+                WriteResult(writer, result);
+            }
+
+            writer.WriteEndArray();
+            WriteMetadata(writer, metadataJson);
+        });
+
+    /// <param name="status"><see cref="RunStatus.Rejected"/>, <see cref="RunStatus.Failed"/> or <see cref="RunStatus.Cancelled"/>.</param>
+    /// <param name="reasons">What the depositor is told, one per hook that said no.</param>
+    public static DomainEvent ValidationFailed(Srn run, Srn deposition, Srn convention, RunStatus status, IReadOnlyList<string> reasons) =>
+        OfRun(EventTypes.ValidationFailed, run, deposition, writer =>
+        {
+            writer.WriteString("convention_srn", convention.ToString());
+            writer.WriteString("status", WireName.Of(status));
+            writer.WriteStartArray("reasons");
+            foreach (string reason in reasons)
+            {
+                writer.WriteStringValue(Storable(reason));
+            }
+
+            writer.WriteEndArray();
+        });
+
+    public static DomainEvent DepositionApproved(Srn run, Srn deposition, string metadataJson) =>
+        OfRun(EventTypes.DepositionApproved, run, deposition, writer => WriteMetadata(writer, metadataJson));
+
+    public static DomainEvent RecordPublished(Srn record, Srn deposition, Srn run, string metadataJson) =>
+        Create(EventTypes.RecordPublished, record, EventAudience.Public, writer =>
+        {
+            writer.WriteString("record_srn", record.ToString());
+            writer.WriteString("deposition_srn", deposition.ToString());
+            writer.WriteString("validation_run_srn", run.ToString());
+            WriteMetadata(writer, metadataJson);
+        });
+
+    /// <summary>The wire calls a deposition's name <c>deposition_id</c> here, and <c>deposition_srn</c> in events of runs.</summary>
+    private static DomainEvent OfDeposition(string type, Srn deposition, Action<Utf8JsonWriter> write) =>
+        Create(type, deposition, EventAudience.Owner, writer =>
+        {
+            writer.WriteString("deposition_id", deposition.ToString());
+            write(writer);
+        });
+
+    private static DomainEvent OfRun(string type, Srn run, Srn deposition, Action<Utf8JsonWriter> write) =>
+        Create(type, deposition, EventAudience.Owner, writer =>
+        {
+            writer.WriteString("validation_run_srn", run.ToString());
+            writer.WriteString("deposition_srn", deposition.ToString());
+            write(writer);
+        });
+
+    private static DomainEvent Create(string type, Srn subject, EventAudience audience, Action<Utf8JsonWriter> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, CanonicalJson.Options))
+        {
+            writer.WriteStartObject();
+            write(writer);
+            writer.WriteEndObject();
+        }
+
+        return new DomainEvent(type, subject.ToString(), audience, Encoding.UTF8.GetString(buffer.WrittenSpan));
+    }
+
+    private static void WriteMetadata(Utf8JsonWriter writer, string metadataJson)
+    {
+        writer.WritePropertyName("metadata");
+        writer.WriteRawValue(metadataJson, skipInputValidation: true);
+    }
+
+    /// <summary>Hooks may say anything; jsonb takes no NUL.</summary>
+    private static string? Storable(string? text) => text?.Replace('\0', '\uFFFD');
+
+    private static void WriteResult(Utf8JsonWriter writer, HookResult result)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("hook_name", result.Hook);
+        writer.WriteString("status", WireName.Of(result.Status));
+        writer.WriteString("rejection_reason", result.Status == HookStatus.Rejected ? Storable(result.Reason) : null);
+        writer.WriteString("error_message", result.Status is HookStatus.Failed or HookStatus.Cancelled ? Storable(result.Reason) : null);
+        writer.WriteStartArray("progress");
+        foreach (ProgressLine line in result.Progress)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("step", Storable(line.Step));
+            writer.WriteString("status", Storable(line.Status));
+            writer.WriteString("message", Storable(line.Message));
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+        writer.WriteNumber("duration_seconds", result.Duration.TotalSeconds);
+        writer.WriteEndObject();
+    }
+}
