@@ -118,7 +118,15 @@ public static class FeatureCopy
         {
             if (ended)
                 return;
-            await stream.CancelAsync();
+            try
+            {
+                await stream.CancelAsync();
+            }
+            catch (NpgsqlException)
+            {
+                // What is already on its way to the caller says more.
+            }
+
             await stream.DisposeAsync();
         }
 

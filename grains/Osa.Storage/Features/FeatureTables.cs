@@ -72,7 +72,7 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
             foreach (HookManifest manifest in inOrder)
             {
                 name = manifest.Name;
-                await ApplyAsync(connection, conventionId, manifest, cancellationToken);
+                await ApplyOneAsync(connection, conventionId, manifest, cancellationToken);
             }
         }
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
@@ -87,7 +87,7 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
         return await ReadAsync(connection, [.. inOrder.Select(m => m.Name)], cancellationToken);
     }
 
-    private static async Task ApplyAsync(NpgsqlConnection connection, string conventionId, HookManifest manifest, CancellationToken cancellationToken)
+    private static async Task ApplyOneAsync(NpgsqlConnection connection, string conventionId, HookManifest manifest, CancellationToken cancellationToken)
     {
         FeatureTableDdlPlan plan = await PlanAsync(connection, conventionId, manifest, cancellationToken);
         switch (plan.Change)
@@ -97,7 +97,7 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
                 break;
             case FeatureTableChange.Create:
                 // Somebody made it without asking for the lock; now it is there to be compared with.
-                await ApplyAsync(connection, conventionId, manifest, cancellationToken);
+                await ApplyOneAsync(connection, conventionId, manifest, cancellationToken);
                 break;
             case FeatureTableChange.Extend:
                 await ExtendAsync(connection, plan, cancellationToken);
