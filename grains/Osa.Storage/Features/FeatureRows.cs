@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Buffers.Text;
-using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
 using Osa.Domain.Errors;
@@ -25,7 +22,7 @@ public sealed record JsonText(string Json);
 public sealed record FeatureRowPage(IReadOnlyList<FeatureColumn> Columns, IReadOnlyList<FeatureRow> Rows, string? NextCursor);
 
 /// <summary>Reads feature tables, page by page.</summary>
-public sealed class FeatureRows(NpgsqlDataSource dataSource)
+public sealed class FeatureRows(Database database)
 {
     public const int DefaultPageSize = 500;
     public const int MaxPageSize = 5_000;
@@ -36,21 +33,19 @@ public sealed class FeatureRows(NpgsqlDataSource dataSource)
     // Rows are asked for in growing portions, so that a page of huge values does not fetch what it will not keep.
     private const int FirstPortion = 50;
 
-    private const int CursorBytes = 1 + 8 + 8;
-    private const byte CursorVersion = 1;
-
     /// <summary>Rows after <paramref name="cursor"/>, of all records or of one.</summary>
     /// <param name="pageSize">1 to 5,000; 0 means 500. A page of large values may hold fewer rows.</param>
     /// <exception cref="OsaException">InvalidArgument: page size or cursor.</exception>
-    public async Task<FeatureRowPage> PageAsync(
-        FeatureTable table, string? recordSrn, int pageSize, string? cursor, CancellationToken cancellationToken)
+    public Task<FeatureRowPage> PageAsync(FeatureTable table, string? recordSrn, int pageSize, string cursor, CancellationToken cancellationToken)
     {
-        if (pageSize is < 0 or > MaxPageSize)
-            throw OsaException.Invalid("page_size", "range", $"{pageSize} is not a page size: 1 to {MaxPageSize}, or 0 for {DefaultPageSize}");
-        int wanted = pageSize == 0 ? DefaultPageSize : pageSize;
-        long after = string.IsNullOrEmpty(cursor) ? 0 : ParseCursor(cursor, table, recordSrn);
+        int wanted = Cursor.PageSize(pageSize, DefaultPageSize, MaxPageSize);
+        long after = Cursor.DecodeLong(cursor) ?? 0;
+        return database.Run(c => PageAsync(c, table, recordSrn, wanted, after, cancellationToken), cancellationToken);
+    }
 
-        await using NpgsqlConnection connection = await dataSource.OpenConnectionAsync(cancellationToken);
+    private static async Task<FeatureRowPage> PageAsync(
+        NpgsqlConnection connection, FeatureTable table, string? recordSrn, int wanted, long after, CancellationToken cancellationToken)
+    {
         var rows = new List<FeatureRow>();
         long bytes = 0;
         bool more = true;
@@ -75,26 +70,20 @@ public sealed class FeatureRows(NpgsqlDataSource dataSource)
             }
         }
 
-        return new FeatureRowPage(table.Columns, rows, more ? MakeCursor(after, table, recordSrn) : null);
+        return new FeatureRowPage(table.Columns, rows, more ? Cursor.Encode(after.ToString()) : null);
     }
 
     private static NpgsqlCommand Select(NpgsqlConnection connection, FeatureTable table, string? recordSrn, long after, int limit)
     {
         string declared = string.Concat(table.Columns.Select(c => ", " + Quote(c.Name)));
-        var command = new NpgsqlCommand(
-            $"""
+        string sql = $"""
             select id, record_srn, run_id, created_at{declared}
             from {FeatureTable(table.PgTable)}
             where id > $1{(recordSrn is null ? "" : " and record_srn = $3")}
             order by id
             limit $2
-            """,
-            connection);
-        command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = after });
-        command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = limit });
-        if (recordSrn is not null)
-            command.Parameters.Add(new NpgsqlParameter<string> { TypedValue = recordSrn });
-        return command;
+            """;
+        return recordSrn is null ? connection.Command(sql, after, limit) : connection.Command(sql, after, limit, recordSrn);
     }
 
     private static FeatureRow Read(NpgsqlDataReader reader, FeatureTable table, out long bytes)
@@ -127,34 +116,4 @@ public sealed class FeatureRows(NpgsqlDataSource dataSource)
 
         return new FeatureRow(reader.GetInt64(0), reader.GetString(1), reader.GetGuid(2), reader.GetDateTime(3), values);
     }
-
-    private static string MakeCursor(long after, FeatureTable table, string? recordSrn)
-    {
-        Span<byte> cursor = stackalloc byte[CursorBytes];
-        cursor[0] = CursorVersion;
-        BinaryPrimitives.WriteInt64BigEndian(cursor[1..], after);
-        QueryHash(table, recordSrn).AsSpan(0, 8).CopyTo(cursor[9..]);
-        return Base64Url.EncodeToString(cursor);
-    }
-
-    private static long ParseCursor(string cursor, FeatureTable table, string? recordSrn)
-    {
-        Span<byte> bytes = stackalloc byte[CursorBytes];
-        if (cursor.Length > 64
-            || !Base64Url.IsValid(cursor, out int length) || length != CursorBytes
-            || !Base64Url.TryDecodeFromChars(cursor, bytes, out int written) || written != CursorBytes
-            || bytes[0] != CursorVersion)
-        {
-            throw OsaException.Invalid("cursor", "cursor", "not a cursor of this list; leave it empty to begin at the first page");
-        }
-
-        if (!bytes[9..].SequenceEqual(QueryHash(table, recordSrn).AsSpan(0, 8)))
-            throw OsaException.Invalid("cursor", "cursor", "the cursor belongs to another table or record; leave it empty to begin at the first page");
-        long after = BinaryPrimitives.ReadInt64BigEndian(bytes[1..]);
-        return after >= 0 ? after : throw OsaException.Invalid("cursor", "cursor", "not a cursor of this list; leave it empty to begin at the first page");
-    }
-
-    // Ties a cursor to its query; a mistake is noticed, nothing secret is protected.
-    private static byte[] QueryHash(FeatureTable table, string? recordSrn) =>
-        SHA256.HashData(Encoding.UTF8.GetBytes($"{table.Name}\n{recordSrn}"));
 }

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Npgsql;
-using NpgsqlTypes;
 using Osa.Domain.Errors;
 using Osa.Domain.Features;
 using Osa.Domain.Hooks;
@@ -9,7 +8,7 @@ using Osa.Domain.Hooks;
 namespace Osa.Storage.Features;
 
 /// <summary>The catalog of feature tables, and the changes to them.</summary>
-public sealed class FeatureTables(NpgsqlDataSource dataSource)
+public sealed class FeatureTables(Database database)
 {
     // Readers queue behind an ALTER that waits: it may wait this long and no longer.
     private const string AlterLockTimeout = "200ms";
@@ -20,26 +19,17 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
     };
 
     /// <summary>Every feature table, by name.</summary>
-    public async Task<IReadOnlyList<FeatureTable>> ListAsync(CancellationToken cancellationToken)
-    {
-        await using NpgsqlConnection connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        return await ReadAsync(connection, names: null, cancellationToken);
-    }
+    public Task<IReadOnlyList<FeatureTable>> ListAsync(CancellationToken cancellationToken) =>
+        database.Run(c => ReadAsync(c, names: null, cancellationToken), cancellationToken);
 
     /// <summary>The table of that name, or null.</summary>
-    public async Task<FeatureTable?> FindAsync(string name, CancellationToken cancellationToken)
-    {
-        await using NpgsqlConnection connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        return (await ReadAsync(connection, [name], cancellationToken)).SingleOrDefault();
-    }
+    public Task<FeatureTable?> FindAsync(string name, CancellationToken cancellationToken) =>
+        database.Run(async c => (await ReadAsync(c, [name], cancellationToken)).SingleOrDefault(), cancellationToken);
 
     /// <summary>What <see cref="ApplyAsync"/> would do as things stand; nothing is changed or locked.</summary>
     /// <exception cref="OsaException">As <see cref="FeatureTableEvolution.Plan"/>.</exception>
-    public async Task<FeatureTableDdlPlan> PlanAsync(string conventionId, HookManifest manifest, CancellationToken cancellationToken)
-    {
-        await using NpgsqlConnection connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        return await PlanAsync(connection, conventionId, manifest, cancellationToken);
-    }
+    public Task<FeatureTableDdlPlan> PlanAsync(string conventionId, HookManifest manifest, CancellationToken cancellationToken) =>
+        database.Run(c => PlanOneAsync(c, conventionId, manifest, cancellationToken), cancellationToken);
 
     /// <summary>The entries of those names that exist, as the connection's transaction sees them.</summary>
     public static Task<IReadOnlyList<FeatureTable>> ReadAsync(
@@ -47,7 +37,7 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
         ReadAsync(connection, [.. names], cancellationToken);
 
     /// <summary>
-    /// Makes the tables what the manifests declare: catalog, CREATE and ALTER, all in the caller's (read committed) transaction, under advisory locks
+    /// Makes the tables what the manifests declare: catalog, CREATE and ALTER, all in the connection's (read committed) transaction, under advisory locks
     /// taken in name order. Every plan is made anew under its lock, so that nothing rests on what the caller knew before.
     /// </summary>
     /// <returns>The entries as they are now, in name order.</returns>
@@ -56,9 +46,8 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
     /// Aborted: a lock was not to be had in time (200 ms for an existing table); roll back and try again.
     /// </exception>
     public static async Task<IReadOnlyList<FeatureTable>> ApplyAsync(
-        NpgsqlTransaction transaction, string conventionId, IReadOnlyCollection<HookManifest> manifests, CancellationToken cancellationToken)
+        NpgsqlConnection connection, string conventionId, IReadOnlyCollection<HookManifest> manifests, CancellationToken cancellationToken)
     {
-        NpgsqlConnection connection = transaction.Connection ?? throw new InvalidOperationException("the transaction has ended");
         var inOrder = manifests.OrderBy(m => m.Name, StringComparer.Ordinal).ToList();
         string name = "";
         try
@@ -89,11 +78,11 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
 
     private static async Task ApplyOneAsync(NpgsqlConnection connection, string conventionId, HookManifest manifest, CancellationToken cancellationToken)
     {
-        FeatureTableDdlPlan plan = await PlanAsync(connection, conventionId, manifest, cancellationToken);
+        FeatureTableDdlPlan plan = await PlanOneAsync(connection, conventionId, manifest, cancellationToken);
         switch (plan.Change)
         {
             case FeatureTableChange.Create when await InsertAsync(connection, plan, cancellationToken) is { } catalogId:
-                await ExecuteAsync(connection, FeatureTableDdl.Create(catalogId, plan.Name, plan.Columns), cancellationToken);
+                await connection.Command(FeatureTableDdl.Create(catalogId, plan.Name, plan.Columns)).Execute(cancellationToken);
                 break;
             case FeatureTableChange.Create:
                 // Somebody made it without asking for the lock; now it is there to be compared with.
@@ -110,49 +99,40 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
 
     private static async Task ExtendAsync(NpgsqlConnection connection, FeatureTableDdlPlan plan, CancellationToken cancellationToken)
     {
-        string pgTable;
-        await using (NpgsqlCommand update = Command(
-            connection,
+        string pgTable = (await connection.Command(
             """
             update osa.feature_tables
-            set columns = $2, schema_version = $3, updated_at = now()
+            set columns = $2::jsonb, schema_version = $3, updated_at = now()
             where name = $1
             returning pg_table
             """,
-            plan.Name, Json(plan.Columns), plan.SchemaVersion))
-        {
-            pgTable = (string)(await update.ExecuteScalarAsync(cancellationToken))!;
-        }
-
+            plan.Name, Json(plan.Columns), plan.SchemaVersion).ToList(r => r.GetString(0), cancellationToken)).Single();
         if (plan.AddedColumns.Count == 0)
             return;
 
         string before = await SetLockTimeoutAsync(connection, AlterLockTimeout, cancellationToken);
-        await ExecuteAsync(connection, FeatureTableDdl.AddColumns(pgTable, plan.AddedColumns), cancellationToken);
+        await connection.Command(FeatureTableDdl.AddColumns(pgTable, plan.AddedColumns)).Execute(cancellationToken);
         await SetLockTimeoutAsync(connection, before, cancellationToken);
     }
 
     private static async Task<long?> InsertAsync(NpgsqlConnection connection, FeatureTableDdlPlan plan, CancellationToken cancellationToken)
     {
-        await using NpgsqlCommand insert = Command(
-            connection,
+        List<long> ids = await connection.Command(
             """
             insert into osa.feature_tables (name, convention_id, pg_table, cardinality, columns)
-            values ($1, $2, $1, $3, $4)
+            values ($1, $2, $1, $3, $4::jsonb)
             on conflict do nothing
             returning id
             """,
-            plan.Name, plan.ConventionId, plan.Cardinality == FeatureCardinality.One ? "one" : "many", Json(plan.Columns));
-        return (long?)await insert.ExecuteScalarAsync(cancellationToken);
+            plan.Name, plan.ConventionId, plan.Cardinality == FeatureCardinality.One ? "one" : "many", Json(plan.Columns))
+            .ToList(r => r.GetInt64(0), cancellationToken);
+        return ids.Count == 0 ? null : ids[0];
     }
 
-    private static async Task LockAsync(NpgsqlConnection connection, string name, CancellationToken cancellationToken)
-    {
-        await using NpgsqlCommand command = Command(connection, "select pg_advisory_xact_lock(hashtextextended('osa.feature_table:' || $1, 0))", name);
-        await command.ExecuteNonQueryAsync(cancellationToken);
-    }
+    private static Task<int> LockAsync(NpgsqlConnection connection, string name, CancellationToken cancellationToken) =>
+        connection.Command("select pg_advisory_xact_lock(hashtextextended('osa.feature_table:' || $1, 0))", name).Execute(cancellationToken);
 
-    private static async Task<FeatureTableDdlPlan> PlanAsync(
+    private static async Task<FeatureTableDdlPlan> PlanOneAsync(
         NpgsqlConnection connection, string conventionId, HookManifest manifest, CancellationToken cancellationToken)
     {
         FeatureTable? existing = (await ReadAsync(connection, [manifest.Name], cancellationToken)).SingleOrDefault();
@@ -160,29 +140,18 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
         return FeatureTableEvolution.Plan(existing, conventionId, manifest, taken.Contains);
     }
 
-    private static async Task<HashSet<string>> NamesAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        await using NpgsqlCommand command = Command(connection, "select array_agg(name) from osa.feature_tables");
-        return await command.ExecuteScalarAsync(cancellationToken) is string[] names ? [.. names] : [];
-    }
+    private static async Task<HashSet<string>> NamesAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        [.. await connection.Command("select name from osa.feature_tables").ToList(r => r.GetString(0), cancellationToken)];
 
-    private static async Task<IReadOnlyList<FeatureTable>> ReadAsync(NpgsqlConnection connection, string[]? names, CancellationToken cancellationToken)
-    {
-        await using NpgsqlCommand command = Command(
-            connection,
+    private static async Task<IReadOnlyList<FeatureTable>> ReadAsync(NpgsqlConnection connection, string[]? names, CancellationToken cancellationToken) =>
+        await connection.Command(
             """
             select name, convention_id, pg_table, cardinality, columns::text, schema_version, created_at, updated_at
             from osa.feature_tables
-            where $1 is null or name = any ($1)
+            where $1::text[] is null or name = any ($1::text[])
             order by name collate "C"
             """,
-            new NpgsqlParameter { Value = (object?)names ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text });
-        var tables = new List<FeatureTable>();
-        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
-            tables.Add(Entry(reader));
-        return tables;
-    }
+            [names]).ToList(Entry, cancellationToken);
 
     private static FeatureTable Entry(NpgsqlDataReader reader) => new(
         reader.GetString(0),
@@ -194,32 +163,12 @@ public sealed class FeatureTables(NpgsqlDataSource dataSource)
         reader.GetFieldValue<DateTimeOffset>(6),
         reader.GetFieldValue<DateTimeOffset>(7));
 
-    private static async Task<string> SetLockTimeoutAsync(NpgsqlConnection connection, string value, CancellationToken cancellationToken)
-    {
-        await using NpgsqlCommand command = Command(
-            connection, "with before as materialized (select current_setting('lock_timeout') as value) select value, set_config('lock_timeout', $1, true) from before", value);
-        return (string)(await command.ExecuteScalarAsync(cancellationToken))!;
-    }
+    private static async Task<string> SetLockTimeoutAsync(NpgsqlConnection connection, string value, CancellationToken cancellationToken) =>
+        (await connection.Command(
+            "with before as materialized (select current_setting('lock_timeout') as value) select value, set_config('lock_timeout', $1, true) from before", value)
+            .ToList(r => r.GetString(0), cancellationToken)).Single();
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
-    {
-        await using NpgsqlCommand command = Command(connection, sql);
-        await command.ExecuteNonQueryAsync(cancellationToken);
-    }
-
-    private static NpgsqlParameter Json(IReadOnlyList<FeatureColumn> columns) => new()
-    {
-        Value = JsonSerializer.Serialize(columns.Select(StoredColumn.Of), ColumnJson),
-        NpgsqlDbType = NpgsqlDbType.Jsonb,
-    };
-
-    private static NpgsqlCommand Command(NpgsqlConnection connection, string sql, params ReadOnlySpan<object> values)
-    {
-        var command = new NpgsqlCommand(sql, connection);
-        foreach (object value in values)
-            command.Parameters.Add(value as NpgsqlParameter ?? new NpgsqlParameter { Value = value });
-        return command;
-    }
+    private static string Json(IReadOnlyList<FeatureColumn> columns) => JsonSerializer.Serialize(columns.Select(StoredColumn.Of), ColumnJson);
 
     private sealed record StoredColumn(string Name, JsonType Type, string? Format, bool Required, bool Declared)
     {

@@ -1,6 +1,5 @@
--- What hooks emitted for published records: one typed table per feature table name, made by the node, in a schema of their own.
-create schema features;
-
+-- What hooks emitted for published records: one typed table per feature table name, made by the node in schema features.
+-- This is the catalog of them.
 create table osa.feature_tables (
     -- Names the table's constraints and sequence, so that no feature table's name can collide with them.
     id bigint generated always as identity primary key,
