@@ -51,6 +51,9 @@ public sealed record NodeLimits
     /// <summary>Longest text or JSON value in a feature row, in bytes of UTF-8. Default: 8 MiB.</summary>
     public int MaxFeatureValueBytes { get; init; } = 8 << 20;
 
+    /// <summary>Longest feature row, all of its values together, in bytes. Default: 32 MiB.</summary>
+    public int MaxFeatureRowBytes { get; init; } = 32 << 20;
+
     /// <summary>Most bytes a hook's container may leave in its output directory. Default: 8 GiB.</summary>
     public long MaxOutputBytes { get; init; } = 8L << 30;
 
