@@ -1,0 +1,96 @@
+using System.Text.RegularExpressions;
+using Osa.Domain.Errors;
+using Osa.Domain.Hooks;
+
+namespace Osa.Containers;
+
+/// <summary>One attempt to run one container: everything that makes it, so that the same attempt can be found again after a crash.</summary>
+/// <param name="Name">Name of the container and of its scratch directory, made from cluster, run, hook, unit and attempt.</param>
+/// <param name="Labels">Whose attempt this is.</param>
+/// <param name="Image">Reference of the image; where its repository digest belongs to.</param>
+/// <param name="ImageDigest">The registered local image id or repository digest: what runs, or nothing.</param>
+public sealed partial record ContainerJob(string Name, JobLabels Labels, string Image, string ImageDigest, HookLimits Limits)
+{
+    /// <summary>Environment beside the image's own.</summary>
+    public required IReadOnlyDictionary<string, string> Environment { get; init; }
+
+    /// <summary>Small inputs, written to <c>/osa/in</c>: file name to content.</summary>
+    public required IReadOnlyDictionary<string, ReadOnlyMemory<byte>> Documents { get; init; }
+
+    /// <summary>Files for <c>/osa/in/files</c>.</summary>
+    public IReadOnlyList<InputFile> Files { get; init; } = [];
+
+    /// <summary>Most bytes in <c>/osa/out</c>, and of any file that is written.</summary>
+    public required long MaxOutputBytes { get; init; }
+
+    /// <summary>Most entries (files and directories) in <c>/osa/out</c>.</summary>
+    public required int MaxOutputFiles { get; init; }
+
+    /// <summary>A job of the record contract: one deposition, no network.</summary>
+    /// <param name="record"><c>record.json</c>: <c>{"srn": …, "metadata": {…}}</c>.</param>
+    /// <param name="config"><c>config.json</c>, or null for a hook without configuration: then there is no such file.</param>
+    /// <remarks>The limits of output have to be set with it.</remarks>
+    public static ContainerJob ForRecord(
+        string name,
+        JobLabels labels,
+        HookDefinition hook,
+        ReadOnlyMemory<byte> record,
+        ReadOnlyMemory<byte>? config,
+        IReadOnlyList<InputFile> files,
+        long maxOutputBytes,
+        int maxOutputFiles)
+    {
+        Dictionary<string, ReadOnlyMemory<byte>> documents = new() { ["record.json"] = record };
+        if (config is { } content)
+            documents["config.json"] = content;
+        return new ContainerJob(
+            name,
+            labels,
+            hook.Image,
+            hook.Digest ?? throw OsaException.Precondition($"hook {hook.Name} has no digest: its image was never resolved"),
+            hook.Limits)
+        {
+            Environment = new Dictionary<string, string>
+            {
+                ["OSA_IN"] = "/osa/in",
+                ["OSA_OUT"] = "/osa/out",
+                ["OSA_FILES"] = "/osa/in/files",
+                ["OSA_HOOK_NAME"] = hook.Name,
+            },
+            Documents = documents,
+            Files = files,
+            MaxOutputBytes = maxOutputBytes,
+            MaxOutputFiles = maxOutputFiles,
+        };
+    }
+
+    /// <exception cref="OsaException">InvalidArgument: a name that could leave its directory.</exception>
+    internal void Check()
+    {
+        CheckName(Name);
+        foreach (string name in Documents.Keys.Concat(Files.Select(file => file.Name)))
+        {
+            if (name is "" or "." or ".." || name.AsSpan().ContainsAny('/', '\0') || System.Text.Encoding.UTF8.GetByteCount(name) > 255)
+                throw OsaException.Invalid("files", "file_name", $"'{name}' cannot be the name of a file in a container");
+        }
+    }
+
+    /// <exception cref="OsaException">InvalidArgument: not a name that both the engine and a directory can have.</exception>
+    internal static void CheckName(string name)
+    {
+        if (!NamePattern().IsMatch(name))
+            throw OsaException.Invalid("name", "container_name", $"'{name}' is not a container's name: a letter or digit, then 1 to 199 letters, digits, hyphens and underscores");
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9_\-]{1,199}\z", RegexOptions.NonBacktracking)]
+    private static partial Regex NamePattern();
+}
+
+/// <summary>Whose attempt a container is.</summary>
+/// <param name="Attempt">From 1.</param>
+public sealed record JobLabels(string Run, string Hook, string Unit, int Attempt);
+
+/// <summary>A file of the store that a container may read.</summary>
+/// <param name="Name">Its name in the container.</param>
+/// <param name="SourcePath">Where it lies; linked when it is on scratch's file system and readable by all, else copied.</param>
+public sealed record InputFile(string Name, string SourcePath);

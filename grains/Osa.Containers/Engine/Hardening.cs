@@ -1,0 +1,95 @@
+using System.Globalization;
+using Docker.DotNet.Models;
+using Osa.Domain.Hooks;
+
+namespace Osa.Containers.Engine;
+
+/// <summary>An image that the engine has.</summary>
+/// <param name="Volumes">Paths that the image declares as volumes.</param>
+internal sealed record LocalImage(string Id, IReadOnlyList<string> Volumes);
+
+/// <summary>How a container is confined. One place for all containers of the node.</summary>
+internal static class Hardening
+{
+    public const string ClusterLabel = "osa.cluster";
+    public const string HelperLabel = "osa.helper";
+    public const string RunLabel = "osa.run";
+    public const string HookLabel = "osa.hook";
+    public const string UnitLabel = "osa.unit";
+    public const string AttemptLabel = "osa.attempt";
+    public const string ScratchLabel = "osa.scratch";
+    public const string StagedLabel = "osa.staged";
+
+    public const string HookUser = "65534:65534";
+
+    private const long SharedMemoryBytes = 16 << 20;
+
+    /// <param name="engineCpus">Cores of the engine: it refuses a limit above them.</param>
+    public static CreateContainerParameters Container(
+        string name,
+        LocalImage image,
+        IDictionary<string, string> labels,
+        IReadOnlyDictionary<string, string> environment,
+        HookLimits limits,
+        long maxFileBytes,
+        IEnumerable<Mount> mounts,
+        long engineCpus) => new()
+        {
+            Name = name,
+            Image = image.Id,
+            User = HookUser,
+            Labels = labels,
+            Env = [.. environment.Select(variable => $"{variable.Key}={variable.Value}")],
+            NetworkDisabled = true,
+            // An image's own health check would run inside the limits, beside the hook.
+            Healthcheck = new HealthConfig { Test = ["NONE"] },
+            HostConfig = new HostConfig
+            {
+                NetworkMode = "none",
+                ReadonlyRootfs = true,
+                CapDrop = ["ALL"],
+                SecurityOpt = ["no-new-privileges"],
+                PidsLimit = limits.Pids,
+                Memory = limits.MemoryBytes,
+                MemorySwap = limits.MemoryBytes,
+                NanoCPUs = (long)(Math.Min(limits.Cpu, engineCpus) * 1e9),
+                // Without processes: those would be counted for the user over all containers.
+                Ulimits =
+                [
+                    new Ulimit { Name = "fsize", Soft = maxFileBytes, Hard = maxFileBytes },
+                    new Ulimit { Name = "core", Soft = 0, Hard = 0 },
+                ],
+                // Private and small rather than none: Python's multiprocessing needs /dev/shm.
+                IpcMode = "private",
+                ShmSize = SharedMemoryBytes,
+                Tmpfs = new Dictionary<string, string> { ["/tmp"] = "rw,noexec,nosuid,nodev,size=100m,uid=65534,gid=65534,mode=1777" },
+                Mounts = [.. mounts, .. ReadOnlyVolumes(image)],
+                LogConfig = new LogConfig
+                {
+                    Type = "json-file",
+                    Config = new Dictionary<string, string> { ["max-size"] = "50m", ["max-file"] = "2" },
+                },
+                RestartPolicy = new RestartPolicy { Name = RestartPolicyKind.No },
+                AutoRemove = false,
+                OomScoreAdj = 500,
+            },
+        };
+
+    public static Mount Bind(string hostPath, string target, bool readOnly) => new() { Type = "bind", Source = hostPath, Target = target, ReadOnly = readOnly };
+
+    public static Dictionary<string, string> Labels(string cluster, JobLabels labels, string hostScratch, string staged) => new()
+    {
+        [ClusterLabel] = cluster,
+        [RunLabel] = labels.Run,
+        [HookLabel] = labels.Hook,
+        [UnitLabel] = labels.Unit,
+        [AttemptLabel] = labels.Attempt.ToString(CultureInfo.InvariantCulture),
+        [ScratchLabel] = hostScratch,
+        [StagedLabel] = staged,
+    };
+
+    // An image's declared volumes would be writable, outside every limit. They keep their content and lose that.
+    private static IEnumerable<Mount> ReadOnlyVolumes(LocalImage image) => image.Volumes
+        .Where(path => path is not ("/tmp" or "/osa/in" or "/osa/out" or "/osa/in/files"))
+        .Select(path => new Mount { Type = "volume", Target = path, ReadOnly = true });
+}
