@@ -37,6 +37,10 @@ public sealed record NodeIdentity(Guid ClusterId, string Domain)
             cancellation);
     }
 
+    /// <summary>The id of the file store that the database refers to; null before the first start.</summary>
+    public static async Task<Guid?> KnownStoreAsync(Database database, CancellationToken cancellation) =>
+        await database.Run(async c => await c.Command("select store_id from osa.node").ToList(r => r.ValueOrNull<Guid>(0), cancellation), cancellation) is [{ } known] ? known : null;
+
     public Srn DepositionSrn(Guid id) => Srn.Deposition(Domain, id);
 
     public Srn RunSrn(Guid id) => Srn.ValidationRun(Domain, id);

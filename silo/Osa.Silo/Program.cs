@@ -1,6 +1,70 @@
+using Osa.Domain.Errors;
+using Osa.Silo.Access;
+using Osa.Silo.Hosting;
+using Osa.Storage;
+using Osa.Storage.Embedded;
+using Osa.Storage.Files;
+using Osa.Storage.Migrations;
+
 namespace Osa.Silo;
 
-internal static class Program
+/// <summary>One silo of a node: settings, secrets, database, migrations, then everything else.</summary>
+internal static partial class Program
 {
-    public static void Main(string[] args) => WebApplication.CreateBuilder(args).Build().Run();
+    public static async Task<int> Main(string[] args)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+        builder.Configuration.AddEnvironmentVariables("OSA_");
+        builder.Logging.AddSimpleConsole(o => o.SingleLine = true).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+        using ILoggerFactory startup = LoggerFactory.Create(l => l.AddSimpleConsole(o => o.SingleLine = true));
+        ILogger logger = startup.CreateLogger("Osa.Silo");
+        EmbeddedPostgres? postgres = null;
+        try
+        {
+            NodeOptions options = builder.Configuration.Get<NodeOptions>() ?? new NodeOptions();
+            options = options with { Data = Path.GetFullPath(options.Data) };
+            options.Validate();
+            SigningKey key = SigningKey.Read(options.SigningKeyFile ?? Path.Combine(options.Data, "secrets", "signing.key"));
+            Directory.CreateDirectory(options.Data);
+            if (options.Database is null)
+            {
+                postgres = await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { DataDirectory = options.Data }, logger, CancellationToken.None);
+            }
+
+            string database = options.Database ?? postgres!.ConnectionString;
+            await Migrator.MigrateAsync(database, logger, TimeProvider.System, CancellationToken.None);
+            var blobs = new BlobStore(Path.Combine(options.Data, "store"));
+            NodeIdentity node;
+            await using (var setup = new Database(database, "osa/start"))
+            {
+                Guid store = await blobs.ProveAsync(await NodeIdentity.KnownStoreAsync(setup, CancellationToken.None), CancellationToken.None);
+                node = await NodeIdentity.EstablishAsync(setup, options.Domain, store, CancellationToken.None);
+            }
+
+            WebApplication app = NodeHost.Build(builder, options, key, database, node, blobs);
+            await app.StartAsync();
+            LogReady(logger, options.Listen, node.Domain, options.Roles, options.Data);
+            await app.WaitForShutdownAsync();
+            await app.DisposeAsync();
+            return 0;
+        }
+        catch (OsaException refusal)
+        {
+            LogRefused(logger, refusal.Message);
+            return 1;
+        }
+        finally
+        {
+            if (postgres is not null)
+            {
+                await postgres.StopAsync();
+            }
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Information, "Ready at {Listen} (domain {Domain}, roles {Roles}, data in {Data})")]
+    private static partial void LogReady(ILogger logger, Uri listen, string domain, string roles, string data);
+
+    [LoggerMessage(2, LogLevel.Critical, "The node does not start: {Reason}")]
+    private static partial void LogRefused(ILogger logger, string reason);
 }

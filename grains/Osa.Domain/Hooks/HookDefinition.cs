@@ -53,12 +53,15 @@ public enum FeatureCardinality
 /// <summary>What a hook emits.</summary>
 /// <param name="Name">Name of the hook and of its feature table.</param>
 /// <param name="RecordSchema">Name of the record type in the author's code; informative.</param>
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.hook-manifest")]
 public sealed record HookManifest(
-    string Name,
-    string RecordSchema,
-    HookContract Contract,
-    FeatureCardinality Cardinality,
-    IReadOnlyList<ColumnDefinition> Columns);
+    [property: Id(0)] string Name,
+    [property: Id(1)] string RecordSchema,
+    [property: Id(2)] HookContract Contract,
+    [property: Id(3)] FeatureCardinality Cardinality,
+    [property: Id(4)] IReadOnlyList<ColumnDefinition> Columns);
 
 /// <summary>JSON type of a feature column.</summary>
 public enum JsonType
@@ -74,7 +77,11 @@ public enum JsonType
 /// <summary>One declared column of a feature table.</summary>
 /// <param name="Format"><c>date-time</c>, <c>date</c> or <c>uuid</c> on a string; null otherwise.</param>
 /// <param name="Required">Every row carries a value that is not null.</param>
-public sealed record ColumnDefinition(string Name, JsonType Type, string? Format, bool Required)
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.column-definition")]
+public sealed record ColumnDefinition(
+    [property: Id(0)] string Name, [property: Id(1)] JsonType Type, [property: Id(2)] string? Format, [property: Id(3)] bool Required)
 {
     /// <summary>The formats that give a string a type of its own.</summary>
     public static IReadOnlyList<string> Formats { get; } = ["date-time", "date", "uuid"];

@@ -1,4 +1,5 @@
 using Orleans.Concurrency;
+using Osa.Domain.Hooks;
 
 namespace Osa.Grains.Features;
 
@@ -7,12 +8,11 @@ namespace Osa.Grains.Features;
 public interface IFeatureTableGrain : IGrainWithStringKey
 {
     /// <summary>Waits a few seconds for the turn; asking again with the same ticket keeps the place in the queue.</summary>
-    /// <param name="manifestJson">The hook's manifest.</param>
     /// <returns>The plan when it is the caller's turn, null while others are before it. A turn ends by <see cref="Leave"/> or after 30 s.</returns>
     /// <exception cref="Osa.Domain.Errors.OsaException">AlreadyExists: the table is another convention's. FailedPrecondition: the change is not compatible. Both end the turn.</exception>
     [Alias("enter")]
     [AlwaysInterleave]
-    Task<TablePlan?> Enter(string ticket, string conventionId, string manifestJson, CancellationToken cancellation);
+    Task<TablePlan?> Enter(string ticket, string conventionId, HookManifest manifest, CancellationToken cancellation);
 
     [Alias("leave")]
     [AlwaysInterleave]

@@ -1,21 +1,12 @@
 using Npgsql;
 using Osa.Domain.Errors;
+using Osa.Domain.Events;
+using Osa.Domain.Names;
 
 namespace Osa.Storage.Events;
 
-/// <summary>Who may see an event.</summary>
-public enum Audience
-{
-    Public,
-    Owner,
-    Admin,
-}
-
-/// <summary>Something that happened, as the feed tells it.</summary>
-public sealed record OsaEvent(string Type, string Subject, Audience Audience, Guid? OwnerId, string PayloadJson);
-
 /// <summary>An event with its place in the feed.</summary>
-public sealed record FeedEvent(long Position, Guid Id, string Type, string Subject, Audience Audience, Guid? OwnerId, string PayloadJson, DateTime CreatedAt);
+public sealed record FeedEvent(long Position, Guid Id, string Type, string Subject, EventAudience Audience, Guid? OwnerId, string PayloadJson, DateTime CreatedAt);
 
 /// <summary>
 /// The event feed. Events are inserted without a position in the transaction that made them true; a numbering step gives the
@@ -27,18 +18,12 @@ public sealed class EventLog(Database database)
     // Any fixed number; "osa" and a 2 in ASCII.
     private const long NumberingLock = 0x6F736132;
 
-    /// <summary>Adds <paramref name="events"/> to the transaction that <paramref name="batch"/> will be part of.</summary>
-    public static NpgsqlBatch Append(NpgsqlBatch batch, params ReadOnlySpan<OsaEvent> events)
-    {
-        foreach (OsaEvent e in events)
-        {
-            batch.And(
-                "insert into osa.events (type, subject, audience, owner_id, payload) values ($1, $2, $3, $4::uuid, $5::jsonb)",
-                e.Type, e.Subject, e.Audience.ToName(), e.OwnerId?.ToString(), e.PayloadJson);
-        }
-
-        return batch;
-    }
+    /// <summary>Adds <paramref name="happened"/> to the transaction that <paramref name="batch"/> will be part of.</summary>
+    /// <param name="owner">Whose deposition it concerns; null where it is nobody's.</param>
+    public static NpgsqlBatch Append(NpgsqlBatch batch, Guid? owner, DomainEvent happened) =>
+        batch.And(
+            "insert into osa.events (type, subject, audience, owner_id, payload) values ($1, $2, $3, $4::uuid, $5::jsonb)",
+            happened.Type, happened.Subject, WireName.Of(happened.Audience), owner?.ToString(), happened.PayloadJson);
 
     /// <summary>Gives the events that have committed since the last step their positions.</summary>
     /// <returns>How many were numbered.</returns>
@@ -82,7 +67,7 @@ public sealed class EventLog(Database database)
                 """,
                 after, limit).ToList(
                 r => new FeedEvent(
-                    r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), StatusNames.FromName<Audience>(r.GetString(4)),
+                    r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), WireName.Parse<EventAudience>(r.GetString(4))!.Value,
                     r.ValueOrNull<Guid>(5), r.GetString(6), r.GetDateTime(7)),
                 cancellation),
             cancellation);

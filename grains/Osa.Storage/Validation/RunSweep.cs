@@ -4,7 +4,7 @@ namespace Osa.Storage.Validation;
 public sealed record DueRun(Guid RunId, string? EngineId);
 
 /// <summary>A claim: an attempt without a result, which keeps its container and directory alive.</summary>
-public sealed record Claim(Guid RunId, string ContainerName, long MemoryBytes, double Cpu);
+public sealed record Claim(Guid RunId, string EngineId, string ContainerName, long MemoryBytes, double Cpu);
 
 /// <summary>What every silo looks for every few seconds, so that nothing depends on a message that was sent once.</summary>
 public sealed class RunSweep(Database database)
@@ -26,10 +26,11 @@ public sealed class RunSweep(Database database)
                 clusterId, limit).ToList(r => new DueRun(r.GetGuid(0), r.TextOrNull(1)), cancellation),
             cancellation);
 
-    public Task<List<Claim>> ClaimsAsync(string engineId, CancellationToken cancellation) =>
+    /// <summary>The claims of all engines.</summary>
+    public Task<List<Claim>> ClaimsAsync(CancellationToken cancellation) =>
         database.Run(
-            c => c.Command("select run_id, container_name, memory_bytes, cpu from osa.run_units where engine_id = $1 and state = 'claimed'", engineId)
-                .ToList(r => new Claim(r.GetGuid(0), r.GetString(1), r.GetInt64(2), r.GetDouble(3)), cancellation),
+            c => c.Command("select run_id, engine_id, container_name, memory_bytes, cpu from osa.run_units where state = 'claimed'")
+                .ToList(r => new Claim(r.GetGuid(0), r.GetString(1), r.GetString(2), r.GetInt64(3), r.GetDouble(4)), cancellation),
             cancellation);
 
     /// <summary>

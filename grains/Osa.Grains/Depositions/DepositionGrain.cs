@@ -1,0 +1,35 @@
+using Osa.Domain.Access;
+using Osa.Domain.Depositions;
+using Osa.Storage.Depositions;
+
+namespace Osa.Grains.Depositions;
+
+/// <inheritdoc cref="IDepositionGrain"/>
+public sealed class DepositionGrain(DepositionStore store, IGrainFactory grains) : Grain, IDepositionGrain
+{
+    private Guid Id => Guid.Parse(GrainKeys.Subject(this.GetPrimaryKeyString()));
+
+    public Task<Deposition> Create(Caller caller, string convention, string metadataJson, string idempotencyKey, CancellationToken cancellation) =>
+        store.CreateAsync(caller, Id, convention, metadataJson, idempotencyKey, cancellation);
+
+    public Task<Deposition> SetMetadata(Caller caller, string metadataJson, CancellationToken cancellation) =>
+        store.SetMetadataAsync(caller, Id, metadataJson, cancellation);
+
+    public Task<StoredFile> AddFile(Caller caller, string name, Guid blobId, long size, string sha256, string contentType, CancellationToken cancellation) =>
+        store.AddFileAsync(caller, Id, name, blobId, size, sha256, contentType, cancellation);
+
+    public Task<Deposition> DeleteFile(Caller caller, string name, CancellationToken cancellation) =>
+        store.DeleteFileAsync(caller, Id, name, cancellation);
+
+    public async Task<Guid> Submit(Caller caller, string idempotencyKey, CancellationToken cancellation)
+    {
+        (Guid run, bool created) = await store.SubmitAsync(caller, Id, idempotencyKey, cancellation);
+        if (created)
+        {
+            // A hint: the run is in its row, and the sweep finds it whether or not this arrives.
+            await grains.ValidationRun(run).Wake();
+        }
+
+        return run;
+    }
+}

@@ -1,0 +1,77 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Osa.Domain.Errors;
+using Osa.Grains.Hosts;
+using Osa.Storage.Validation;
+
+namespace Osa.Grains.Validation;
+
+/// <summary>
+/// Every silo looks at start, on each change of membership and every few seconds for runs whose next step is due, and wakes them. So
+/// no run depends on a message that was sent once, or on the silo that sent it.
+/// </summary>
+public sealed partial class RunSweeper(
+    RunSweep sweep, HostDirectory hosts, IGrainFactory grains, LocalSilo silo, IClusterMembershipService membership, TimeProvider time, ILogger<RunSweeper> logger)
+    : BackgroundService
+{
+    private const int AtOnce = 500;
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        IAsyncEnumerator<ClusterMembershipSnapshot> changes = membership.MembershipUpdates.GetAsyncEnumerator(stoppingToken);
+        Task<bool> changed = changes.MoveNextAsync().AsTask();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await Task.WhenAny(changed, Task.Delay(Interval, time, stoppingToken));
+                if (changed.IsCompletedSuccessfully)
+                {
+                    changed = changes.MoveNextAsync().AsTask();
+                    int ended = await sweep.TerminateSessionsOfTheDeadAsync(silo.ClusterId, stoppingToken);
+                    if (ended > 0)
+                    {
+                        LogTerminated(logger, ended);
+                    }
+                }
+
+                await SweepAsync(stoppingToken);
+            }
+            catch (OperationCanceledException)
+            {
+                // The loop's condition ends it.
+            }
+            catch (OsaException away)
+            {
+                LogAway(logger, away.Message);
+            }
+        }
+    }
+
+    private async Task SweepAsync(CancellationToken cancellation)
+    {
+        List<DueRun> due = await sweep.DueAsync(silo.ClusterId, AtOnce, cancellation);
+        if (due.Count == 0 || !(await hosts.LiveAsync(cancellation)).Any(s => s.Row.RunsContainers))
+        {
+            return;
+        }
+
+        foreach (DueRun run in due)
+        {
+            if (run.EngineId is not null)
+            {
+                RequestContext.Set(ContainersPlacement.EngineHint, run.EngineId);
+            }
+
+            await grains.ValidationRun(run.RunId).Wake();
+            RequestContext.Clear();
+        }
+    }
+
+    [LoggerMessage(5101, LogLevel.Warning, "The sweep found no database: {Reason}")]
+    private static partial void LogAway(ILogger logger, string reason);
+
+    [LoggerMessage(5102, LogLevel.Information, "Ended {Count} database sessions of silos that are dead")]
+    private static partial void LogTerminated(ILogger logger, int count);
+}

@@ -1,0 +1,77 @@
+using System.Collections.Concurrent;
+using Npgsql;
+using Osa.Domain.Conventions;
+using Osa.Domain.Errors;
+using Osa.Domain.Names;
+
+namespace Osa.Storage.Conventions;
+
+/// <summary>One registered version. Its document carries the digests that registration resolved.</summary>
+public sealed record Convention(
+    Srn Name, string SchemaSrn, ConventionDocument Document, string ContentHash, Guid RegisteredBy, DateTime CreatedAt, long Ordinal)
+{
+    public string Srn => Name.ToString();
+
+    public string Id => Document.Id;
+
+    public string Version => Document.Version;
+}
+
+/// <summary>Reading registered conventions. A version never changes, so it is read once.</summary>
+public sealed class ConventionStore(Database database, NodeIdentity node)
+{
+    private const string Columns = "srn, schema_srn, document::text, content_hash, registered_by, created_at, ordinal";
+
+    private readonly ConcurrentDictionary<(string Id, string Version), Convention> _known = new();
+
+    /// <returns>The version, or null where there is none.</returns>
+    public async Task<Convention?> FindAsync(string id, string version, CancellationToken cancellation)
+    {
+        if (_known.TryGetValue((id, version), out Convention? known))
+        {
+            return known;
+        }
+
+        Convention? found = await database.Run(
+            c => c.Command($"select {Columns} from osa.conventions where id = $1 and version = $2", id, version).FirstOrDefault(Read, cancellation),
+            cancellation);
+        return found is null ? null : _known.GetOrAdd((id, version), found);
+    }
+
+    /// <summary>The version that an SRN names, or the newest registered one where only an id is given.</summary>
+    /// <exception cref="OsaException">InvalidArgument: neither an SRN nor an id. NotFound.</exception>
+    public async Task<Convention> GetAsync(string srnOrId, string field, CancellationToken cancellation)
+    {
+        if (srnOrId.Contains(':', StringComparison.Ordinal))
+        {
+            Srn srn = Srn.Parse(srnOrId, SrnType.Convention, field);
+            return (srn.Domain == node.Domain ? await FindAsync(srn.Id, srn.Version!, cancellation) : null)
+                ?? throw OsaException.NotFound($"Convention '{srn}'");
+        }
+
+        if (!Srn.IsId(srnOrId))
+        {
+            throw OsaException.Invalid(field, "convention", $"'{(srnOrId.Length > 80 ? srnOrId[..80] : srnOrId)}' is neither an SRN nor a convention id (3 to 64 of a-z, 0-9 and hyphen)");
+        }
+
+        string? newest = await database.Run(
+            c => c.Command("select version from osa.conventions where id = $1 order by ordinal desc limit 1", srnOrId).FirstOrDefault(r => r.GetString(0), cancellation),
+            cancellation);
+        return (newest is null ? null : await FindAsync(srnOrId, newest, cancellation)) ?? throw OsaException.NotFound($"Convention '{srnOrId}'");
+    }
+
+    /// <summary>Newest registered first; one row per id, or all versions.</summary>
+    public Task<List<Convention>> ListAsync(bool allVersions, long? before, int limit, CancellationToken cancellation) =>
+        database.Run(
+            c => c.Command(
+                $"""
+                select {Columns} from osa.conventions c
+                where ordinal < $1 and ($2 or not exists (select from osa.conventions n where n.id = c.id and n.ordinal > c.ordinal))
+                order by ordinal desc limit $3
+                """,
+                before ?? long.MaxValue, allVersions, limit).ToList(Read, cancellation),
+            cancellation);
+
+    internal static Convention Read(NpgsqlDataReader r) => new(
+        Osa.Domain.Names.Srn.Parse(r.GetString(0), SrnType.Convention), r.GetString(1), ConventionDocumentReader.Read(r.GetString(2), NodeLimits.Largest), r.GetString(3), r.GetGuid(4), r.GetDateTime(5), r.GetInt64(6));
+}

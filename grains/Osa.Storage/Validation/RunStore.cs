@@ -1,0 +1,232 @@
+using Npgsql;
+using Osa.Domain.Depositions;
+using Osa.Domain.Events;
+using Osa.Domain.Hooks;
+using Osa.Storage.Depositions;
+using Osa.Storage.Events;
+
+namespace Osa.Storage.Validation;
+
+/// <summary>What an activation holds after it claimed a run. Every later write names the epoch; zero rows means that the run was lost.</summary>
+public sealed record Fence(Guid RunId, long Epoch);
+
+/// <summary>The run was claimed by somebody else: whoever sees this touches nothing any more.</summary>
+public sealed class FenceLostException(Guid runId) : Exception($"Run {runId} was claimed by another activation");
+
+/// <summary>A run as its owner sees it after claiming it.</summary>
+/// <param name="Setbacks">Infrastructure failures in a row.</param>
+public sealed record ClaimedRun(
+    Fence Fence, string ConventionId, string ConventionVersion, int Setbacks, IReadOnlyList<RunMember> Members, IReadOnlyList<RunUnit> Units, IReadOnlyList<RunOutput> Outputs);
+
+/// <summary>A deposition of a run.</summary>
+public sealed record RunMember(int Ordinal, Guid DepositionId, Guid OwnerId);
+
+/// <summary>One attempt of one hook over some of the run's depositions.</summary>
+public sealed record RunUnit(
+    int HookOrdinal, int Unit, int Attempt, string Hook, int FirstOrdinal, int LastOrdinal, string State, string EngineId, string ContainerName, string? KillReason, string? LostBecause);
+
+/// <summary>What came out for one deposition and hook; rows of features are <paramref name="Rows"/> in a blob.</summary>
+public sealed record RunOutput(
+    Guid DepositionId, int HookOrdinal, string Hook, int Unit, int Attempt, string Status, string? Reason, string ProgressJson, Guid? BlobId, long Offset, long Length, long Rows, string? Sha256);
+
+/// <summary>What one container did, for the attempt's row.</summary>
+public sealed record UnitResult(string? ContainerId, string? Digest, long? ExitCode, TimeSpan Duration, long? PeakMemory, string Log);
+
+/// <summary>What one container engine may hold at a time.</summary>
+public sealed record EngineCapacity(int Slots, long MemoryBytes, double Cpu);
+
+/// <summary>The steps of a validation run, each one transaction under the run's epoch.</summary>
+public sealed class RunStore(Database database, NodeIdentity node)
+{
+    /// <summary>How long an owner may be silent before any silo may wake its run.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
+
+    /// <summary>Takes the run over from whoever had it.</summary>
+    /// <returns>The run, or null where it is final or was never born.</returns>
+    public Task<ClaimedRun?> ClaimAsync(Guid runId, string silo, CancellationToken cancellation) =>
+        database.Transaction(
+            async c =>
+            {
+                var run = await c.Command(
+                    """
+                    with before as (select id, status from osa.validation_runs where id = $1 and status in ('pending', 'running') for update)
+                    update osa.validation_runs r
+                    set epoch = epoch + 1, owner_silo = $2, status = 'running', started_at = coalesce(started_at, now()), next_step_at = now() + $3
+                    from before where r.id = before.id
+                    returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status
+                    """,
+                    runId, silo, Lease).FirstOrDefault(
+                    r => new { Epoch = r.GetInt64(0), Convention = r.GetString(1), Version = r.GetString(2), Setbacks = r.GetInt32(3), Before = r.GetString(4) }, cancellation);
+                if (run is null)
+                {
+                    return null;
+                }
+
+                List<RunMember> members = await c.Command(
+                    "select m.ordinal, d.id, d.owner_id from osa.run_depositions m join osa.depositions d on d.id = m.deposition_id where m.run_id = $1 order by m.ordinal", runId)
+                    .ToList(r => new RunMember(r.GetInt32(0), r.GetGuid(1), r.GetGuid(2)), cancellation);
+                List<RunUnit> units = [];
+                List<RunOutput> outputs = [];
+                if (run.Before == "pending")
+                {
+                    await using var batch = new NpgsqlBatch(c);
+                    foreach (RunMember member in members)
+                    {
+                        EventLog.Append(batch, member.OwnerId, DomainEvents.ValidationStarted(node.RunSrn(runId), node.DepositionSrn(member.DepositionId)));
+                    }
+
+                    await batch.ExecuteNonQueryAsync(cancellation);
+                }
+                else
+                {
+                    units = await c.Command(
+                        """
+                        select hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, state, engine_id, container_name, kill_reason, lost_because
+                        from osa.run_units where run_id = $1 order by hook_ordinal, unit, attempt
+                        """,
+                        runId).ToList(
+                        r => new RunUnit(
+                            r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.TextOrNull(10)),
+                        cancellation);
+                    outputs = await OutputsAsync(c, runId, cancellation);
+                }
+
+                return new ClaimedRun(new Fence(runId, run.Epoch), run.Convention, run.Version, run.Setbacks, members, units, outputs);
+            },
+            cancellation);
+
+    /// <summary>The deposition as it was submitted: it cannot change while its run is open.</summary>
+    public async Task<Deposition> SubmittedAsync(Guid depositionId, CancellationToken cancellation) =>
+        await database.Run(
+            c => c.Command($"select {DepositionRows.Columns} from osa.depositions d where id = $1", depositionId).FirstOrDefault(DepositionRows.Read, cancellation), cancellation)
+        ?? throw new InvalidOperationException($"{node.DepositionSrn(depositionId)} is part of a run and not there");
+
+    /// <summary>
+    /// Saves the attempt before anything is done on the engine: from now on its container has a claim. The engine's capacity is
+    /// checked in the same transaction, over the claims of all silos.
+    /// </summary>
+    /// <returns>False where the engine is full.</returns>
+    /// <exception cref="FenceLostException"/>
+    public Task<bool> SaveAttemptAsync(Fence fence, RunUnit unit, HookLimits limits, EngineCapacity capacity, CancellationToken cancellation) =>
+        database.Transaction(
+            async c =>
+            {
+                await using var batch = new NpgsqlBatch(c);
+                // A statement of its own: the next one must take its snapshot after the lock is held.
+                batch.And("select pg_advisory_xact_lock(hashtextextended('engine:' || $1, 0))", unit.EngineId).And(
+                    """
+                    with fence as (select id from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update),
+                    used as (
+                      select count(*) as slots, coalesce(sum(memory_bytes), 0) as memory, coalesce(sum(cpu), 0) as cpu
+                      from osa.run_units where engine_id = $9 and state = 'claimed'),
+                    claimed as (
+                      insert into osa.run_units (run_id, hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, engine_id, container_name, memory_bytes, cpu)
+                      select $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 from fence, used
+                      where used.slots < $13 and used.memory + $11 <= $14 and (used.cpu + $12 <= $15 or used.slots = 0)
+                      returning 1),
+                    moved as (
+                      update osa.validation_runs r set engine_id = $9, waiting_for = null, next_step_at = now() + $16
+                      from fence where r.id = fence.id and exists (select from claimed))
+                    select exists (select from fence), exists (select from claimed)
+                    """,
+                    fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, unit.Hook, unit.FirstOrdinal, unit.LastOrdinal, unit.EngineId, unit.ContainerName,
+                    limits.MemoryBytes, limits.Cpu, (long)capacity.Slots, capacity.MemoryBytes, capacity.Cpu, Lease);
+                await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
+                await reader.NextResultAsync(cancellation);
+                await reader.ReadAsync(cancellation);
+                return reader.GetBoolean(0) ? reader.GetBoolean(1) : throw new FenceLostException(fence.RunId);
+            },
+            cancellation);
+
+    /// <summary>Records that this node is about to kill the container, so that its death is not taken for an accident.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task RecordKillAsync(Fence fence, RunUnit unit, string reason, CancellationToken cancellation) =>
+        Fenced(fence, "update osa.run_units set kill_reason = $6 from fence where run_id = $1 and hook_ordinal = $3 and unit = $4 and attempt = $5", [reason], unit, cancellation);
+
+    /// <summary>The attempt came to nothing through no fault of the hook; its container has no claim any more.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task MarkLostAsync(Fence fence, RunUnit unit, string because, CancellationToken cancellation) =>
+        Fenced(
+            fence,
+            "update osa.run_units set state = 'lost', lost_because = $6, finished_at = now() from fence where run_id = $1 and hook_ordinal = $3 and unit = $4 and attempt = $5",
+            [because],
+            unit,
+            cancellation);
+
+    /// <summary>Says what the run waits for, and by when somebody must look again.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task WaitAsync(Fence fence, string? waitingFor, TimeSpan next, bool setback, CancellationToken cancellation) =>
+        Fenced(
+            fence,
+            "update osa.validation_runs r set waiting_for = $3, next_step_at = now() + $4, setbacks = case when $5 then setbacks + 1 else setbacks end from fence where r.id = fence.id",
+            [waitingFor ?? (object)DBNull.Value, next, setback],
+            null,
+            cancellation);
+
+    /// <summary>The owner still works on it.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task HeartbeatAsync(Fence fence, CancellationToken cancellation) =>
+        Fenced(fence, "update osa.validation_runs r set next_step_at = now() + $3 from fence where r.id = fence.id", [Lease], null, cancellation);
+
+    /// <summary>Saves what an attempt gave, for all of its depositions; its container has no claim any more.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task SaveResultAsync(Fence fence, RunUnit unit, UnitResult result, IReadOnlyList<RunOutput> outputs, CancellationToken cancellation) =>
+        database.Transaction(
+            async c =>
+            {
+                await using var batch = new NpgsqlBatch(c);
+                AppendResult(batch, fence, unit, result, outputs);
+                await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
+                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.RunId);
+            },
+            cancellation);
+
+    internal static NpgsqlBatch AppendResult(NpgsqlBatch batch, Fence fence, RunUnit unit, UnitResult result, IReadOnlyList<RunOutput> outputs)
+    {
+        batch.And(
+            """
+            with fence as (update osa.validation_runs set next_step_at = now() + $13, setbacks = 0 where id = $1 and epoch = $2 and status = 'running' returning id)
+            update osa.run_units u
+            set state = 'done', container_id = $6, digest = $7, exit_code = $8::bigint, duration_ms = $9, peak_memory = $10::bigint, log = $11, finished_at = now()
+            from fence where u.run_id = fence.id and hook_ordinal = $3 and unit = $4 and attempt = $5 and hook = $12
+            returning 1
+            """,
+            fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, result.ContainerId, result.Digest, result.ExitCode?.ToString(),
+            (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(), result.Log, unit.Hook, Lease);
+        foreach (RunOutput o in outputs)
+        {
+            batch.And(
+                """
+                insert into osa.run_outputs (run_id, deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress, blob_id, byte_offset, byte_length, rows, sha256)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::uuid, $11, $12, $13, $14)
+                """,
+                fence.RunId, o.DepositionId, o.HookOrdinal, o.Hook, o.Unit, o.Attempt, o.Status, o.Reason, o.ProgressJson, o.BlobId?.ToString(), o.Offset, o.Length, o.Rows, o.Sha256);
+        }
+
+        return batch;
+    }
+
+    internal static Task<List<RunOutput>> OutputsAsync(NpgsqlConnection connection, Guid runId, CancellationToken cancellation) =>
+        connection.Command(
+            """
+            select deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress::text, blob_id, byte_offset, byte_length, rows, sha256
+            from osa.run_outputs where run_id = $1 order by hook_ordinal
+            """,
+            runId).ToList(
+            r => new RunOutput(
+                r.GetGuid(0), r.GetInt32(1), r.GetString(2), r.GetInt32(3), r.GetInt32(4), r.GetString(5), r.TextOrNull(6), r.GetString(7), r.ValueOrNull<Guid>(8), r.GetInt64(9), r.GetInt64(10), r.GetInt64(11), r.TextOrNull(12)),
+            cancellation);
+
+    private Task<int> Fenced(Fence fence, string statement, object[] parameters, RunUnit? unit, CancellationToken cancellation) =>
+        database.Run(
+            async c =>
+            {
+                object?[] all = unit is null
+                    ? [fence.RunId, fence.Epoch, .. parameters]
+                    : [fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, .. parameters];
+                int changed = await c.Command(
+                    "with fence as (select id from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update) " + statement, all).Execute(cancellation);
+                return changed > 0 ? changed : throw new FenceLostException(fence.RunId);
+            },
+            cancellation);
+}

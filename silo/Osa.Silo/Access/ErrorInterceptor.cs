@@ -1,0 +1,104 @@
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Core.Interceptors;
+using Orleans.Runtime;
+using Osa.Domain.Errors;
+using Status = Google.Rpc.Status;
+
+namespace Osa.Silo.Access;
+
+/// <summary>The one table from domain errors to gRPC: code, message, and every violation as <c>google.rpc.BadRequest</c>.</summary>
+public sealed partial class ErrorInterceptor(ILogger<ErrorInterceptor> logger) : Interceptor
+{
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(request, context);
+        }
+        catch (Exception e)
+        {
+            throw Translate(e, context);
+        }
+    }
+
+    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            await continuation(request, responseStream, context);
+        }
+        catch (Exception e)
+        {
+            throw Translate(e, context);
+        }
+    }
+
+    public override async Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        try
+        {
+            return await continuation(requestStream, context);
+        }
+        catch (Exception e)
+        {
+            throw Translate(e, context);
+        }
+    }
+
+    private Exception Translate(Exception e, ServerCallContext context)
+    {
+        switch (e)
+        {
+            case RpcException:
+                return e;
+            case OsaException known:
+                return Known(known);
+            case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
+                return new RpcException(new Grpc.Core.Status(StatusCode.Cancelled, "The call was cancelled"));
+            case SiloUnavailableException or OrleansMessageRejectionException or TimeoutException or ConnectionFailedException:
+                return Known(OsaException.Unavailable("A part of the node that this needs is restarting; try again"));
+            case IOException when context.CancellationToken.IsCancellationRequested:
+                return new RpcException(new Grpc.Core.Status(StatusCode.Cancelled, "The connection was closed"));
+            default:
+                string id = Guid.NewGuid().ToString("N")[..12];
+                LogInternal(logger, e, context.Method, id);
+                return new RpcException(new Grpc.Core.Status(StatusCode.Internal, $"An internal error of the node; its log has it under {id}"));
+        }
+    }
+
+    private static RpcException Known(OsaException e)
+    {
+        var status = new Status { Code = (int)CodeOf(e.Code), Message = e.Message };
+        if (e.Violations.Count > 0)
+        {
+            var details = new BadRequest();
+            details.FieldViolations.AddRange(e.Violations.Select(v => new BadRequest.Types.FieldViolation { Field = v.Field, Reason = v.Rule, Description = v.Message }));
+            status.Details.Add(Any.Pack(details));
+        }
+
+        return status.ToRpcException();
+    }
+
+    private static StatusCode CodeOf(ErrorCode code) => code switch
+    {
+        ErrorCode.InvalidArgument => StatusCode.InvalidArgument,
+        ErrorCode.NotFound => StatusCode.NotFound,
+        ErrorCode.AlreadyExists => StatusCode.AlreadyExists,
+        ErrorCode.FailedPrecondition => StatusCode.FailedPrecondition,
+        ErrorCode.Aborted => StatusCode.Aborted,
+        ErrorCode.PermissionDenied => StatusCode.PermissionDenied,
+        ErrorCode.Unauthenticated => StatusCode.Unauthenticated,
+        ErrorCode.ResourceExhausted => StatusCode.ResourceExhausted,
+        ErrorCode.Unavailable => StatusCode.Unavailable,
+        ErrorCode.Unimplemented => StatusCode.Unimplemented,
+        ErrorCode.DeadlineExceeded => StatusCode.DeadlineExceeded,
+        _ => StatusCode.Unknown,
+    };
+
+    [LoggerMessage(6001, LogLevel.Error, "{Method} failed, error {Id}")]
+    private static partial void LogInternal(ILogger logger, Exception e, string method, string id);
+}

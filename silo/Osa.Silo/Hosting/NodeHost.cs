@@ -1,0 +1,144 @@
+using System.Net;
+using System.Net.Sockets;
+using Grpc.AspNetCore.HealthChecks;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+using Npgsql;
+using Orleans.Configuration;
+using Orleans.Runtime.Hosting;
+using Osa.Containers;
+using Osa.Grains;
+using Osa.Grains.Events;
+using Osa.Grains.Hosts;
+using Osa.Grains.Validation;
+using Osa.Silo.Access;
+using Osa.Silo.Services;
+using Osa.Storage;
+using Osa.Storage.Conventions;
+using Osa.Storage.Depositions;
+using Osa.Storage.Events;
+using Osa.Storage.Features;
+using Osa.Storage.Files;
+using Osa.Storage.Hosts;
+using Osa.Storage.Records;
+using Osa.Storage.Validation;
+
+namespace Osa.Silo.Hosting;
+
+/// <summary>The composition root: what runs in one silo.</summary>
+internal static class NodeHost
+{
+    // Of every row that Orleans keeps; with a database of its own each node may have the same.
+    private const string OrleansId = "osa";
+
+    public static WebApplication Build(WebApplicationBuilder builder, NodeOptions options, SigningKey key, string database, NodeIdentity node, BlobStore blobs)
+    {
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Listen));
+        builder.UseOrleans(silo => Orleans(silo, options, database));
+        builder.Services
+            .AddSingleton(options).AddSingleton(options.Limits).AddSingleton(node).AddSingleton(blobs).AddSingleton(key)
+            .AddSingleton(TimeProvider.System)
+            .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles))
+            .AddSingleton(s => new Database(database, "osa/" + s.GetRequiredService<LocalSilo>().Address))
+            .AddSingleton<ConventionStore>().AddSingleton<ConventionRegistration>().AddSingleton<DepositionStore>().AddSingleton<RecordQueries>()
+            .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>()
+            .AddSingleton<RunStore>().AddSingleton<RunQueries>().AddSingleton<RunSweep>().AddSingleton<VerdictTransaction>()
+            .AddSingleton<HostDirectory>().AddSingleton<UnitRunner>();
+        if (options.NodeRoles.HasFlag(NodeRoles.Containers))
+        {
+            builder.Services
+                .AddSingleton(Containers(options, node)).AddSingleton<ContainerEngine>()
+                .AddSingleton<ContainerHost>().AddHostedService(s => s.GetRequiredService<ContainerHost>());
+        }
+
+        builder.Services.AddHostedService<SiloHeartbeat>().AddHostedService<RunSweeper>().AddHostedService<EventNumbering>();
+        builder.Services.AddSingleton<NodeHealth>().AddSingleton<OperationRoles>();
+        builder.Services.AddGrpc(o =>
+        {
+            o.Interceptors.Add<ErrorInterceptor>();
+            o.Interceptors.Add<CallerInterceptor>();
+        });
+        builder.Services.AddSingleton<CallerInterceptor>().AddSingleton<ErrorInterceptor>();
+        builder.Services.AddGrpcReflection();
+        builder.Services.AddGrpcHealthChecks(o => o.Services.Map("", _ => true)).AddCheck<NodeHealth>("node");
+
+        WebApplication app = builder.Build();
+        app.MapGrpcHealthChecksService();
+        if (options.NodeRoles.HasFlag(NodeRoles.Api))
+        {
+            app.MapGrpcReflectionService();
+            app.MapGrpcService<ConventionsService>();
+            app.MapGrpcService<DepositionsService>();
+            app.MapGrpcService<ValidationRunsService>();
+            app.MapGrpcService<RecordsService>();
+            app.MapGrpcService<FeaturesService>();
+            app.MapGrpcService<NodeService>();
+            app.Services.GetRequiredService<OperationRoles>().Check(((IEndpointRouteBuilder)app).DataSources.SelectMany(d => d.Endpoints));
+        }
+
+        return app;
+    }
+
+    private static void Orleans(ISiloBuilder silo, NodeOptions options, string database)
+    {
+        // A small pool of its own, so that the node's own load cannot starve membership.
+        NpgsqlDataSource source = new NpgsqlDataSourceBuilder(
+            new NpgsqlConnectionStringBuilder(database) { SearchPath = "orleans", MaxPoolSize = 10, ApplicationName = "osa/orleans", Timeout = 10, CommandTimeout = 10 }.ConnectionString).Build();
+        IPAddress address = IPAddress.Parse(options.SiloAddress);
+        silo.Configure<ClusterOptions>(o => (o.ClusterId, o.ServiceId) = (OrleansId, OrleansId));
+        silo.ConfigureEndpoints(address, options.SiloPort == 0 ? FreePort(address) : options.SiloPort, gatewayPort: 0, listenOnAnyHostAddress: false);
+        silo.UseAdoNetClustering(o => (o.Invariant, o.DataSource) = ("Npgsql", source));
+        silo.Configure<ClusterMembershipOptions>(o =>
+        {
+            o.ProbeTimeout = TimeSpan.FromSeconds(options.ProbeSeconds);
+            o.NumMissedProbesLimit = 2;
+            o.NumVotesForDeathDeclaration = 1;
+            o.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(10);
+            o.DefunctSiloExpiration = TimeSpan.FromDays(1);
+            o.DefunctSiloCleanupPeriod = TimeSpan.FromHours(1);
+        });
+        silo.Services.AddPlacementDirector<ContainersPlacement, ContainersPlacementDirector>();
+    }
+
+    private static ContainerHostOptions Containers(NodeOptions options, NodeIdentity node) => new()
+    {
+        Endpoint = options.Engine,
+        DataDirectory = options.Data,
+        HostDataDirectory = options.HostData,
+        ScratchDirectory = options.Scratch ?? Path.Combine(options.Data, "scratch"),
+        ClusterId = node.ClusterId.ToString("D"),
+        ProbeBinary = options.Probe,
+        SlotsPerCore = options.SlotsPerCore,
+        CpuOvercommit = options.CpuOvercommit,
+        MemoryBytes = options.ContainerMemory,
+    };
+
+    private static void Listen(KestrelServerOptions kestrel, Uri listen)
+    {
+        void Configure(ListenOptions endpoint)
+        {
+            endpoint.Protocols = HttpProtocols.Http2;
+            if (listen.Scheme == "https")
+            {
+                endpoint.UseHttps();
+            }
+        }
+
+        if (listen.Host == "localhost")
+        {
+            kestrel.ListenLocalhost(listen.Port, Configure);
+        }
+        else
+        {
+            kestrel.Listen(IPAddress.Parse(listen.Host.Trim('[', ']')), listen.Port, Configure);
+        }
+    }
+
+    private static int FreePort(IPAddress address)
+    {
+        using var listener = new TcpListener(address, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Reflection;
+using Grpc.Core;
+using Osa.Domain.Conventions;
+using Osa.Grains;
+using Osa.Silo.Hosting;
+using Osa.Storage;
+using Osa.Storage.Hosts;
+using Osa.V1;
+
+namespace Osa.Silo.Services;
+
+/// <summary>The node itself over gRPC.</summary>
+public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable silos, LocalSilo silo, NodeHealth health, NodeOptions options) : Node.NodeBase
+{
+    private static readonly string Version = typeof(NodeService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+
+    public override Task<NodeInfo> Info(NodeInfoRequest request, ServerCallContext context) => Task.FromResult(new NodeInfo { Domain = node.Domain, Version = Version });
+
+    public override Task<NodeLimitsResponse> Limits(NodeLimitsRequest request, ServerCallContext context) => Task.FromResult(new NodeLimitsResponse
+    {
+        Limits = { limits.Describe().Select(l => new Limit { Name = l.Name, Value = l.Value, Description = l.Description }) },
+    });
+
+    public override async Task<NodeStatus> Status(NodeStatusRequest request, ServerCallContext context)
+    {
+        List<LiveSilo> live = await silos.LiveAsync(silo.ClusterId, context.CancellationToken);
+        (long pending, long running) = await silos.RunCountsAsync(context.CancellationToken);
+        IReadOnlyList<string> problems = health.Problems(live);
+        return new NodeStatus
+        {
+            Health = problems.Count == 0 ? "healthy" : "degraded",
+            Problems = { problems },
+            Silos = { live.Select(s => new SiloStatus { Address = s.Row.Silo, Name = s.Row.Name, Status = s.Status, Roles = { s.Row.Roles } }) },
+            ContainerHosts =
+            {
+                live.Where(s => s.Row.RunsContainers).Select(s => new ContainerHostStatus
+                {
+                    EngineId = s.Row.EngineId ?? "",
+                    Silo = s.Row.Silo,
+                    State = s.Row.EngineState,
+                    EngineVersion = s.Row.EngineVersion,
+                    ApiVersion = s.Row.ApiVersion,
+                    Kernel = s.Row.Kernel,
+                    CgroupVersion = s.Row.CgroupVersion,
+                    Slots = s.Row.Slots,
+                    SlotsUsed = s.SlotsUsed,
+                    MemoryBytes = s.Row.MemoryBytes,
+                    MemoryUsedBytes = s.MemoryUsed,
+                }),
+            },
+            RunsPending = pending,
+            RunsRunning = running,
+            ClusterId = node.ClusterId.ToString("D"),
+            Database = options.Database is null ? "embedded" : "external",
+        };
+    }
+}
