@@ -147,11 +147,17 @@ public class ConventionDocumentReaderTests
     [InlineData("{\"title\":\"\\u0000\"}", "unicode")]
     [InlineData("{\"title\":\"\\ud800\"}", "unicode")]
     [InlineData("{\"\\ud800\":1}", "unicode")]
-    [InlineData("{\"title\":\"\ud800\"}", "unicode")]
     [InlineData("{\"title\":1e400}", "number_range")]
     [InlineData("{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}", "max_depth")]
     public void A_document_that_is_no_proper_JSON_is_refused_with_the_reason(string json, string rule) =>
         Assert.Equal(rule, Assert.Single(Broken.By(() => Read(json))).Rule);
+
+    [Fact]
+    public void Half_a_character_is_no_text() => Assert.Equal(["document unicode"], Broken.By(() => Read("{\"title\":\"\ud800\"}")).Rules());
+
+    [Fact]
+    public void An_integer_beyond_64_bits_is_refused() =>
+        Assert.Equal(["hooks[0].limits.pids type"], Broken.By(() => Read(With("hooks[0].limits.pids", "99999999999999999999"))).Rules());
 
     [Fact]
     public void The_nodes_limits_hold()
@@ -178,7 +184,9 @@ public class ConventionDocumentReaderTests
 
     [Fact]
     public void A_defaulted_limit_is_subject_to_the_nodes_maxima_too() =>
-        Assert.NotEmpty(Broken.By(() => ConventionDocumentReader.Read(With("hooks[0].limits", "{}"), Limits with { MaxHookTimeoutSeconds = 10 })));
+        Assert.Equal(
+            ["hooks[0].limits.timeout_seconds maximum", "hooks[1].limits.timeout_seconds maximum"],
+            Broken.By(() => ConventionDocumentReader.Read(With("hooks[0].limits", "{}"), Limits with { MaxHookTimeoutSeconds = 100 })).Rules());
 
     private static ConventionDocument Read(string json) => ConventionDocumentReader.Read(json, Limits);
 }

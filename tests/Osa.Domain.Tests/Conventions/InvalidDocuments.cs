@@ -37,7 +37,7 @@ public static class InvalidDocuments
         { "schema[0].constraints.min_length", "-1", "schema[0].constraints.min_length", "minimum" },
         { "schema[0].constraints.min_length", "1.5", "schema[0].constraints.min_length", "type" },
         { "schema[0].constraints.min_length", "201", "schema[0].constraints.max_length", "range" },
-        { "schema[0].constraints.max_length", "99999999999999999999", "schema[0].constraints.max_length", "type" },
+        { "schema[0].constraints.max_length", "3000000000", "schema[0].constraints.max_length", "maximum" },
         { "schema[0].constraints.pattern", "\"(\"", "schema[0].constraints.pattern", "pattern" },
         { "schema[0].constraints.pattern", "\"(?=a)\"", "schema[0].constraints.pattern", "pattern" },
         { "schema[0].constraints.pattern", "\"(a)\\\\1\"", "schema[0].constraints.pattern", "pattern" },

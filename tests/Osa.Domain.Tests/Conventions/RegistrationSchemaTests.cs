@@ -24,6 +24,6 @@ public class RegistrationSchemaTests
     public async Task The_schema_refuses_what_the_reader_refuses_as_far_as_it_can_say(string path, string? json, string field, string rule)
     {
         bool taken = (await Schema()).Validate(With(path, json)).Count == 0;
-        Assert.Equal(InvalidDocuments.BeyondJsonSchema.Contains($"{field.Split('.')[^1]} {rule}"), taken);
+        Assert.True(!taken || InvalidDocuments.BeyondJsonSchema.Contains($"{field.Split('.')[^1]} {rule}"), "the schema takes it");
     }
 }

@@ -35,7 +35,6 @@ public class FileRulesTests
     [InlineData("a\nb", "control")]
     [InlineData("a\0", "control")]
     [InlineData("\u202Egpj.exe", "direction")]
-    [InlineData("a\ud800", "Unicode")]
     [InlineData("CON", "Windows")]
     [InlineData("nul.tar.gz", "Windows")]
     [InlineData("com1 .txt", "Windows")]
@@ -47,6 +46,10 @@ public class FileRulesTests
         Assert.Equal(("header.name", "file_name"), (violation?.Field, violation?.Rule));
         Assert.Contains(because, violation!.Message, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Half_a_character_is_no_part_of_a_name() =>
+        Assert.Contains("Unicode", FileRules.CheckName("a\ud800", Limits)!.Message, StringComparison.Ordinal);
 
     [Fact]
     public void Length_of_a_name_counts_in_bytes_of_UTF8()

@@ -41,9 +41,11 @@ public class OsaExceptionTests
 
     [Theory]
     [InlineData("a\0b\u001b[1m", "'a\uFFFDb\uFFFD[1m'")]
-    [InlineData("\ud800x", "'\uFFFDx'")]
     [InlineData("🧬🧬🧬🧬🧬🧬🧬🧬", "'🧬🧬🧬🧬🧬🧬🧬…'")]
     public void Text_from_outside_is_shown_clean_and_short(string text, string shown) => Assert.Equal(shown, Shown.Quote(text, 7));
+
+    [Fact]
+    public void Half_a_character_is_never_shown() => Assert.Equal("'\uFFFDx'", Shown.Quote("\ud800x"));
 
     [Theory]
     [InlineData("tittle", "did you mean 'title'?")]

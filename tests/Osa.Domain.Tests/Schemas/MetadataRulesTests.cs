@@ -49,7 +49,7 @@ public class MetadataRulesTests
     [InlineData("-1", "min_value")]
     [InlineData("9007199254740993", "max_value")]
     [InlineData("9007199254740992", null)]
-    [InlineData("9007199254740992.5", "integer_only")]
+    [InlineData("9007199254740991.5", "integer_only")]
     [InlineData("\"5\"", "type")]
     public void Numbers_are_compared_without_rounding(string value, string? rule) =>
         AssertRule(FieldType.Number, new NumberConstraints(0, 9007199254740992, IntegerOnly: true), value, rule);
@@ -61,7 +61,7 @@ public class MetadataRulesTests
     public void A_bound_is_the_number_that_was_written(string value, string? rule) => AssertRule(FieldType.Number, new NumberConstraints(0.1, 0.1), value, rule);
 
     [Fact]
-    public void Whole_numbers_of_any_size_are_kept_exactly() => Gen.Long.Sample(value =>
+    public void Whole_numbers_of_any_size_are_kept_exactly() => Gen.Long.Where(value => value != 0).Sample(value =>
         AssertRule(FieldType.Number, new NumberConstraints(IntegerOnly: true), $"{value}12345678901234567890", null));
 
     [Theory]
