@@ -179,8 +179,7 @@ public static class ConventionDocumentWriter
     {
         if (value is { } number)
         {
-            writer.WritePropertyName(name);
-            writer.WriteRawValue(ExactNumber.Of(number).ToPlainText());
+            writer.WriteNumber(name, number);
         }
     }
 

@@ -33,7 +33,9 @@ internal static class HookReader
 
         ReadRunner(hook);
         JsonObject? config = hook.Object("config", required: false) is null ? null : JsonObject.Create(hook.Optional("config")!.Value);
-        HookLimits hookLimits = hook.Object("limits", required: false) is { } given ? ReadLimits(given, limits) : HookLimits.Default;
+        HookLimits hookLimits = hook.Optional("limits") is { } given && ObjectReader.Open(given, hook.PathOf("limits"), violations) is null
+            ? HookLimits.Default
+            : ReadLimits(hook.Object("limits", required: false) ?? ObjectReader.Empty(hook.PathOf("limits"), violations), limits);
         HookManifest? manifest = hook.Object("manifest", required: true) is { } declared ? ReadManifest(declared, limits, seen, violations) : null;
         hook.Close();
         return manifest is null ? null : new HookDefinition(image ?? "", digest, config, hookLimits, manifest);
@@ -47,50 +49,54 @@ internal static class HookReader
         }
     }
 
+    /// <summary>What is left out has its default, and that is held against the node's maxima like any other value.</summary>
     private static HookLimits ReadLimits(ObjectReader reader, NodeLimits limits)
     {
         HookLimits defaults = HookLimits.Default;
-        long timeout = reader.Integer("timeout_seconds", required: false, 1, limits.MaxHookTimeoutSeconds, "seconds; this node's limit") ?? defaults.TimeoutSeconds;
-        long pids = reader.Integer("pids", required: false, 1, limits.MaxHookPids, "processes; this node's limit") ?? defaults.Pids;
-        long memory = defaults.MemoryBytes;
-        if (Scalar(reader, "memory") is { } memoryText)
-        {
-            if (HookGrammar.ParseMemory(memoryText) is not { } bytes)
-            {
-                reader.Report("memory", "memory_format", $"{Shown.Quote(memoryText)} is not an amount of memory such as 512m, 2g, 1.5g or 1048576 (no 'b' at the end)");
-            }
-            else if (bytes < HookLimits.MinMemoryBytes || bytes > limits.MaxHookMemoryBytes)
-            {
-                reader.Report(
-                    "memory",
-                    bytes < HookLimits.MinMemoryBytes ? "minimum" : "maximum",
-                    $"is {HookGrammar.FormatBytes(bytes)}; it must be from {HookGrammar.FormatBytes(HookLimits.MinMemoryBytes)} to {HookGrammar.FormatBytes(limits.MaxHookMemoryBytes)} (this node's limit)");
-            }
-            else
-            {
-                memory = bytes;
-            }
-        }
-
-        double cpu = defaults.Cpu;
-        if (Scalar(reader, "cpu") is { } cpuText)
-        {
-            if (HookGrammar.ParseCpu(cpuText) is not { } cores)
-            {
-                reader.Report("cpu", "cpu_format", $"{Shown.Quote(cpuText)} is not a number of cores such as 0.5 or 2");
-            }
-            else if (cores < HookLimits.MinCpu || cores > limits.MaxHookCpu)
-            {
-                reader.Report("cpu", cores < HookLimits.MinCpu ? "minimum" : "maximum", $"is {cores:0.#########} cores; it must be from {HookLimits.MinCpu} to {limits.MaxHookCpu} (this node's limit)");
-            }
-            else
-            {
-                cpu = cores;
-            }
-        }
-
+        long timeout = reader.Integer("timeout_seconds", required: false, 1, limits.MaxHookTimeoutSeconds, "seconds; this node's limit", defaults.TimeoutSeconds) ?? 1;
+        long pids = reader.Integer("pids", required: false, 1, limits.MaxHookPids, "processes; this node's limit", defaults.Pids) ?? 1;
+        long memory = ReadMemory(reader, limits);
+        double cpu = ReadCpu(reader, limits);
         reader.Close();
         return new HookLimits((int)timeout, memory, cpu, (int)pids);
+    }
+
+    private static long ReadMemory(ObjectReader reader, NodeLimits limits)
+    {
+        string? text = Scalar(reader, "memory");
+        long? bytes = text is null ? HookLimits.Default.MemoryBytes : HookGrammar.ParseMemory(text);
+        if (bytes is null)
+        {
+            reader.Report("memory", "memory_format", $"{Shown.Quote(text!)} is not an amount of memory such as 512m, 2g, 1.5g or 1048576 (no 'b' at the end)");
+        }
+        else if (bytes < HookLimits.MinMemoryBytes || bytes > limits.MaxHookMemoryBytes)
+        {
+            reader.Report(
+                "memory",
+                bytes < HookLimits.MinMemoryBytes ? "minimum" : "maximum",
+                $"is {HookGrammar.FormatBytes(bytes.Value)}; it must be from {HookGrammar.FormatBytes(HookLimits.MinMemoryBytes)} to {HookGrammar.FormatBytes(limits.MaxHookMemoryBytes)} (this node's limit)");
+        }
+
+        return bytes ?? HookLimits.Default.MemoryBytes;
+    }
+
+    private static double ReadCpu(ObjectReader reader, NodeLimits limits)
+    {
+        string? text = Scalar(reader, "cpu");
+        double? cores = text is null ? HookLimits.Default.Cpu : HookGrammar.ParseCpu(text);
+        if (cores is null)
+        {
+            reader.Report("cpu", "cpu_format", $"{Shown.Quote(text!)} is not a number of cores such as 0.5 or 2");
+        }
+        else if (cores < HookLimits.MinCpu || cores > limits.MaxHookCpu)
+        {
+            reader.Report(
+                "cpu",
+                cores < HookLimits.MinCpu ? "minimum" : "maximum",
+                $"is {cores:0.#########} cores; it must be from {HookLimits.MinCpu} to {limits.MaxHookCpu} (this node's limit)");
+        }
+
+        return cores ?? HookLimits.Default.Cpu;
     }
 
     /// <summary>SDKs write these as text, people as numbers.</summary>

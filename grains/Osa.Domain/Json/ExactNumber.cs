@@ -57,7 +57,7 @@ internal readonly struct ExactNumber
 
     /// <summary>The number a person writes for that double: the shortest text that reads back as it.</summary>
     public static ExactNumber Of(double value) =>
-        TryParse(value.ToString("R", CultureInfo.InvariantCulture), out ExactNumber number)
+        double.IsFinite(value) && TryParse(value.ToString("R", CultureInfo.InvariantCulture), out ExactNumber number)
             ? number
             : throw new ArgumentOutOfRangeException(nameof(value), value, "not a finite number");
 

@@ -34,6 +34,13 @@ internal sealed class ObjectReader
         return null;
     }
 
+    /// <summary>An object without members, for defaults that are checked like values.</summary>
+    public static ObjectReader Empty(string path, ViolationList violations)
+    {
+        using var document = JsonDocument.Parse("{}");
+        return new ObjectReader(document.RootElement.Clone(), path, violations);
+    }
+
     public static string NounOf(JsonElement element) => element.ValueKind switch
     {
         JsonValueKind.Object => "an object",
@@ -104,23 +111,26 @@ internal sealed class ObjectReader
         return value?.GetBoolean();
     }
 
-    /// <summary>An integer within the bounds; <paramref name="because"/> says whose bounds they are.</summary>
-    public long? Integer(string name, bool required, long min, long max, string because)
+    /// <summary>
+    /// An integer within the bounds; <paramref name="because"/> says whose bounds they are. The default is subject to them too.
+    /// </summary>
+    public long? Integer(string name, bool required, long min, long max, string because, long? byDefault = null)
     {
-        if (Typed(name, required, JsonValueKind.Number, "an integer") is not { } value)
+        JsonElement? value = Typed(name, required, JsonValueKind.Number, "an integer");
+        if (value?.TryGetInt64(out _) == false)
         {
+            Report(name, "type", $"must be an integer, not {Shown.Clean(value.Value.GetRawText())}");
             return null;
         }
 
-        if (!value.TryGetInt64(out long number))
+        if ((value?.GetInt64() ?? byDefault) is not { } number)
         {
-            Report(name, "type", $"must be an integer, not {Shown.Clean(value.GetRawText())}");
             return null;
         }
 
         if (number < min || number > max)
         {
-            Report(name, number < min ? "minimum" : "maximum", $"is {number}; it must be from {min} to {max} ({because})");
+            Report(name, number < min ? "minimum" : "maximum", $"is {number}{(value is null ? " by default" : "")}; it must be from {min} to {max} ({because})");
             return null;
         }
 
