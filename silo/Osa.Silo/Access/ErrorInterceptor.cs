@@ -2,7 +2,6 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
-using Orleans.Runtime;
 using Osa.Domain.Errors;
 using Status = Google.Rpc.Status;
 
@@ -59,7 +58,7 @@ public sealed partial class ErrorInterceptor(ILogger<ErrorInterceptor> logger) :
                 return Known(known);
             case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Grpc.Core.Status(StatusCode.Cancelled, "The call was cancelled"));
-            case SiloUnavailableException or OrleansMessageRejectionException or TimeoutException or ConnectionFailedException:
+            case SiloUnavailableException or OrleansMessageRejectionException or TimeoutException:
                 return Known(OsaException.Unavailable("A part of the node that this needs is restarting; try again"));
             case IOException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Grpc.Core.Status(StatusCode.Cancelled, "The connection was closed"));

@@ -1,6 +1,5 @@
 using Google.Protobuf.Reflection;
 using Grpc.AspNetCore.Server;
-using Osa.Domain.Access;
 using Osa.V1;
 using Role = Osa.Domain.Access.Role;
 

@@ -20,7 +20,7 @@ public sealed class SigningKey
             throw OsaException.Precondition($"There is no signing key at {path}; make one with `osa node key`, or name another file in OSA_SIGNING_KEY_FILE");
         }
 
-        if ((File.GetUnixFileMode(path) & (UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
+        if ((File.GetUnixFileMode(path) & (UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != UnixFileMode.None)
         {
             throw OsaException.Precondition($"Others can read the signing key at {path}; `chmod 600` it and, if it was readable for long, make a new one");
         }

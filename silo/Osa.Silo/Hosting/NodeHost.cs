@@ -1,11 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
-using Grpc.AspNetCore.HealthChecks;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Orleans.Configuration;
-using Orleans.Runtime.Hosting;
 using Osa.Containers;
 using Osa.Grains;
 using Osa.Grains.Events;

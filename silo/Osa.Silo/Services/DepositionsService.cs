@@ -9,7 +9,6 @@ using Osa.Domain.Names;
 using Osa.Grains;
 using Osa.Silo.Access;
 using Osa.Storage;
-using Osa.Storage.Conventions;
 using Osa.Storage.Depositions;
 using Osa.Storage.Files;
 using Osa.V1;
@@ -21,7 +20,7 @@ using Role = Osa.Domain.Access.Role;
 namespace Osa.Silo.Services;
 
 /// <summary>Depositions over gRPC.</summary>
-public sealed class DepositionsService(DepositionStore depositions, ConventionStore conventions, BlobStore blobs, NodeIdentity node, IGrainFactory grains)
+public sealed class DepositionsService(DepositionStore depositions, BlobStore blobs, NodeIdentity node, IGrainFactory grains)
     : V1.Depositions.DepositionsBase
 {
     public override async Task<V1.Deposition> Create(CreateDepositionRequest request, ServerCallContext context) =>

@@ -22,7 +22,7 @@ public sealed class FeaturesService(FeatureTables tables, FeatureRows rows) : V1
 
     public override async Task<V1.FeatureRows> Rows(FeatureRowsRequest request, ServerCallContext context)
     {
-        FeatureTable table = await tables.FindAsync(request.Table, context.CancellationToken) ?? throw OsaException.NotFound($"Feature table '{Shown.Clean(request.Table, 63)}'");
+        FeatureTable table = await tables.FindAsync(request.Table, context.CancellationToken) ?? throw OsaException.NotFound($"Feature table '{(request.Table.Length <= 63 ? request.Table : request.Table[..63])}'");
         string? record = request.RecordSrn.Length == 0 ? null : Srn.Parse(request.RecordSrn, SrnType.Record, "record_srn").ToString();
         FeatureRowPage page = await rows.PageAsync(table, record, request.PageSize, request.Cursor, context.CancellationToken);
         return new V1.FeatureRows

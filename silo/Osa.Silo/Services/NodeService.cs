@@ -6,6 +6,7 @@ using Osa.Silo.Hosting;
 using Osa.Storage;
 using Osa.Storage.Hosts;
 using Osa.V1;
+using SiloStatus = Osa.V1.SiloStatus;
 
 namespace Osa.Silo.Services;
 

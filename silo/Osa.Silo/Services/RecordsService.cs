@@ -22,7 +22,7 @@ public sealed class RecordsService(RecordQueries records, BlobStore blobs) : Rec
         List<Record> page = await records.ListAsync(convention, version, Cursor.DecodeLong(request.Cursor), size + 1, context.CancellationToken);
         return new ListRecordsResponse
         {
-            Records_ = { page.Take(size).Select(Message) },
+            Records = { page.Take(size).Select(Message) },
             NextCursor = page.Count > size ? Cursor.Encode(page[size - 1].Ordinal.ToString()) : "",
         };
     }
