@@ -1,0 +1,28 @@
+using Osa.Client.Calls;
+using Osa.V1;
+
+namespace Osa.Client.Nodes;
+
+/// <summary>The node itself.</summary>
+public sealed class NodeClient
+{
+    private readonly Node.NodeClient client;
+    private readonly NodeCalls calls;
+
+    internal NodeClient(Node.NodeClient client, NodeCalls calls)
+    {
+        this.client = client;
+        this.calls = calls;
+    }
+
+    public Task<NodeInfo> InfoAsync(CancellationToken cancellationToken = default) =>
+        calls.UnaryAsync(options => client.InfoAsync(new NodeInfoRequest(), options), cancellationToken);
+
+    /// <summary>The node's public limits.</summary>
+    public async Task<IReadOnlyList<Limit>> LimitsAsync(CancellationToken cancellationToken = default) =>
+        (await calls.UnaryAsync(options => client.LimitsAsync(new NodeLimitsRequest(), options), cancellationToken)).Limits;
+
+    /// <summary>Silos, container hosts and what is wrong with them. Admins only.</summary>
+    public Task<NodeStatus> StatusAsync(CancellationToken cancellationToken = default) =>
+        calls.UnaryAsync(options => client.StatusAsync(new NodeStatusRequest(), options), cancellationToken);
+}
