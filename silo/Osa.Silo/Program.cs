@@ -15,7 +15,7 @@ internal static partial class Program
     {
         WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
         builder.Configuration.AddEnvironmentVariables("OSA_");
-        builder.Logging.AddSimpleConsole(o => o.SingleLine = true).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+        builder.Logging.AddSimpleConsole(o => o.SingleLine = true).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
         using ILoggerFactory startup = LoggerFactory.Create(l => l.AddSimpleConsole(o => o.SingleLine = true));
         ILogger logger = startup.CreateLogger("Osa.Silo");
         EmbeddedPostgres? postgres = null;

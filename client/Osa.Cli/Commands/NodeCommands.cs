@@ -184,7 +184,6 @@ internal static class NodeCommands
                 context.CancellationToken,
                 new ListColumn<Limit>("name", static limit => limit.Name),
                 new ListColumn<Limit>("value", static limit => limit.Value),
-                new ListColumn<Limit>("unit", static limit => limit.Unit),
                 new ListColumn<Limit>("description", static limit => limit.Description));
         });
         return limits;
