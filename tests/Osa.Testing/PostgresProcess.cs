@@ -49,9 +49,10 @@ public sealed class PostgresProcess : IAsyncDisposable
             return new PostgresProcess(process, connectionString, string.Equals(how, "adopted", StringComparison.Ordinal));
         }
 
+        string rest = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         process.Dispose();
-        throw new InvalidOperationException(line ?? "the PostgreSQL process ended without a word");
+        throw new InvalidOperationException(line is null ? "the PostgreSQL process ended without a word" : line + "\n" + rest);
     }
 
     /// <summary>Kills the process as <c>kill -9</c> does; the server lives on.</summary>

@@ -46,7 +46,15 @@ internal sealed class ClusterLock : IDisposable
 
     public void Dispose()
     {
-        File.Delete(_holder);
+        try
+        {
+            File.Delete(_holder);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Somebody deleted the data directory of a running node.
+        }
+
         _file.Dispose();
     }
 }

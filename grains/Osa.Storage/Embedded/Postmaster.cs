@@ -23,8 +23,8 @@ internal sealed class Postmaster(ClusterHome home, PostgresBinaries binaries)
     public int? ProcessId() => ReadPidFile() is [{ } first, ..] && int.TryParse(first, CultureInfo.InvariantCulture, out int pid) && IsOfCluster(pid) ? pid : null;
 
     /// <summary>
-    /// Ends what a killed server left: its children notice by themselves, at the latest when their statement ends. Then its
-    /// postmaster.pid says nothing any more, not even when another process has got its number.
+    /// Ends what a killed server left: its children notice by themselves, at the latest when their statement ends. Then its lock files
+    /// say nothing any more, though their process id may seem to live: another process has got it, or nobody has reaped the dead one.
     /// </summary>
     public async Task ClearAsync(TimeSpan patience, CancellationToken ct)
     {
@@ -42,7 +42,10 @@ internal sealed class Postmaster(ClusterHome home, PostgresBinaries binaries)
             await Task.Delay(50, ct);
         }
 
-        File.Delete(PidFile);
+        foreach (string left in Directory.GetFiles(home.Sockets).Append(PidFile))
+        {
+            File.Delete(left);
+        }
     }
 
     /// <summary>Starts the server in a session of its own, so that no Ctrl-C on the node reaches it, and waits until it answers.</summary>

@@ -55,6 +55,14 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
+    public async Task A_ctrl_c_on_the_node_does_not_reach_the_server()
+    {
+        await using EmbeddedPostgres postgres = await StartAsync();
+
+        Assert.Equal($"{PostmasterPid()}", (await Unprivileged.RunAsync("ps", "-o", "sid=", "-p", $"{PostmasterPid()}")).Output.Trim());
+    }
+
+    [Fact]
     public async Task A_server_whose_node_was_killed_is_taken_over_with_its_sessions_untouched()
     {
         PostgresProcess node = await PostgresProcess.StartAsync(Data);
@@ -76,21 +84,29 @@ public sealed class EmbeddedPostgresTests : IDisposable
     public async Task A_cluster_whose_node_and_server_were_killed_recovers_every_committed_row()
     {
         PostgresProcess node = await PostgresProcess.StartAsync(Data);
-        int pid = PostmasterPid();
         await ScalarAsync(node.ConnectionString, "create table kept as select generate_series(1, 10000) as n");
-        await using var busy = new NpgsqlConnection(node.ConnectionString);
-        await busy.OpenAsync();
-        await using var command = new NpgsqlCommand("select count(*) from generate_series(1, 1000000000)", busy) { CommandTimeout = 60 };
-        Task running = command.ExecuteScalarAsync();
-        await node.KillAsync();
-        // The busy session's process lives on for a while, and holds the shared memory.
-        await Unprivileged.RunAsync("kill", "-9", pid.ToString(CultureInfo.InvariantCulture));
+        int pid = await KillWithServerAsync(node);
 
         await using EmbeddedPostgres next = await StartAsync();
 
         Assert.False(next.Adopted);
         Assert.NotEqual(pid, PostmasterPid());
         Assert.Equal(10000L, await ScalarAsync(next.ConnectionString, "select count(*) from kept"));
+    }
+
+    [Fact]
+    public async Task A_session_that_outlives_its_killed_server_is_ended_before_the_next_one_starts()
+    {
+        PostgresProcess node = await PostgresProcess.StartAsync(Data);
+        await using var busy = new NpgsqlConnection(node.ConnectionString);
+        await busy.OpenAsync();
+        await using var command = new NpgsqlCommand("select count(*) from generate_series(1, 1000000000)", busy) { CommandTimeout = 60 };
+        Task running = command.ExecuteScalarAsync();
+        await KillWithServerAsync(node);
+
+        await using EmbeddedPostgres next = await StartAsync();
+
+        Assert.Equal(1, await ScalarAsync(next.ConnectionString, "select 1"));
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => running);
     }
 
@@ -109,21 +125,26 @@ public sealed class EmbeddedPostgresTests : IDisposable
     [Fact]
     public async Task A_start_that_was_killed_while_it_made_the_cluster_leaves_nothing_in_the_next_ones_way()
     {
+        string home = Path.Combine(Data, "postgres");
+        var seen = new HashSet<string>(StringComparer.Ordinal);
         for (int i = 0; i < 3; i++)
         {
             Task<PostgresProcess> starting = PostgresProcess.StartAsync(Data);
             await Eventually.True(
-                () => Directory.Exists(Path.Combine(Data, "postgres")) && Directory.GetDirectories(Path.Combine(Data, "postgres"), "cluster.new-*").Any(d => File.Exists(Path.Combine(d, "PG_VERSION"))),
+                () => Directory.Exists(home) && Directory.GetDirectories(home, "cluster.new-*").Any(d => !seen.Contains(d) && File.Exists(Path.Combine(d, "PG_VERSION")) && seen.Add(d)),
                 TimeSpan.FromSeconds(30),
                 "initdb did not begin");
-            string holder = await File.ReadAllTextAsync(Path.Combine(Data, "postgres", "lock.holder"));
+            string holder = await File.ReadAllTextAsync(Path.Combine(home, "lock.holder"));
             await Unprivileged.RunAsync("kill", "-9", holder.Split(' ')[1]);
             await Assert.ThrowsAsync<InvalidOperationException>(() => starting);
             Assert.False(Directory.Exists(Cluster));
         }
 
+        // An initdb that outlived its node may write in its abandoned directory for a moment longer.
+        await Eventually.True(async () => (await ServersAsync()).Length == 0, TimeSpan.FromSeconds(30), "an abandoned initdb did not end");
         await using EmbeddedPostgres postgres = await StartAsync();
         Assert.Equal(1, await ScalarAsync(postgres.ConnectionString, "select 1"));
+        Assert.Empty(Directory.GetDirectories(home, "cluster.new-*"));
     }
 
     [Fact]
@@ -264,7 +285,15 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
     private Task<EmbeddedPostgres> StartAsync() => EmbeddedPostgres.StartAsync(Options(Data), NullLogger.Instance, CancellationToken.None);
 
+    private async Task<int> KillWithServerAsync(PostgresProcess node)
+    {
+        int pid = PostmasterPid();
+        await node.KillAsync();
+        await Unprivileged.RunAsync("kill", "-9", pid.ToString(CultureInfo.InvariantCulture));
+        return pid;
+    }
+
     private int PostmasterPid() => int.Parse(File.ReadLines(Path.Combine(Cluster, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
 
-    private async Task<string> ServersAsync() => (await Unprivileged.RunAsync("pgrep", "-f", Cluster)).Output;
+    private async Task<string> ServersAsync() => (await Unprivileged.RunAsync("pgrep", "-f", Data)).Output;
 }
