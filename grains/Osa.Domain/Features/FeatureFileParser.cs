@@ -178,7 +178,7 @@ internal sealed class FeatureFileParser
     private int FindColumn(ref Utf8JsonReader reader)
     {
         int next = column + 1;
-        if (next >= columns.Length || !reader.ValueTextEquals(columns[next].Utf8Name))
+        if (next >= columns.Length || reader.ValueIsEscaped || !reader.ValueSpan.SequenceEqual(columns[next].Utf8Name))
         {
             if (FeatureText.TryGetString(ref reader) is not { } name || !columnByName.TryGetValue(name, out next))
             {
