@@ -170,7 +170,8 @@ internal sealed class FeatureFileParser
                 $"the row takes up to {stage.PageBytes:N0} bytes of a database page, which holds {FeatureRowStage.MaxPageBytes:N0}: use fewer columns, or put several values into one array or object");
         }
 
-        output.Append(stage, RowPath);
+        if (!output.Append(stage))
+            throw new FeatureFileException(RowPath(), $"with this row the checked rows take more than {limits.MaxFeatureBytes:N0} bytes, this node's limit");
         expect = isList ? Expect.RowOrEnd : Expect.Nothing;
     }
 

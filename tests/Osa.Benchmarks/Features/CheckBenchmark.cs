@@ -17,7 +17,7 @@ internal sealed class CheckBenchmark : IBenchmark
         File.Delete(path);
 
         var seconds = new List<double>();
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 30; i++)
         {
             long started = Stopwatch.GetTimestamp();
             await FeatureFile.CheckAsync(new MemoryStream(json), FeatureSample.Manifest("sample"), new NodeLimits(), Stream.Null, cancellation);
