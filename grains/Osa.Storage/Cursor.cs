@@ -33,6 +33,7 @@ public static class Cursor
 
         byte[] bytes = new byte[64];
         return cursor.Length <= 64
+            && Base64Url.IsValid(cursor)
             && Base64Url.TryDecodeFromChars(cursor, bytes, out int length)
             && T.TryParse(Encoding.UTF8.GetString(bytes, 0, length), null, out T position)
             ? position

@@ -55,7 +55,8 @@ internal sealed class CanonicalFeatureWriter : IDisposable
     /// <summary>Enough is waiting: flush before the next row.</summary>
     public bool IsFull => pending.WrittenCount >= FlushBytes;
 
-    public void Append(FeatureRowStage row, Func<string> path)
+    /// <returns>False when the file is now longer than it may be.</returns>
+    public bool Append(FeatureRowStage row)
     {
         int lengthAt = pending.WrittenCount;
         int rowBytes = 0;
@@ -79,8 +80,7 @@ internal sealed class CanonicalFeatureWriter : IDisposable
 
         BinaryPrimitives.WriteInt32BigEndian(WrittenAt(lengthAt), rowBytes);
         rows++;
-        if (flushed + pending.WrittenCount > maxBytes)
-            throw new FeatureFileException(path(), $"with this row the checked rows take more than {maxBytes:N0} bytes, this node's limit");
+        return flushed + pending.WrittenCount <= maxBytes;
     }
 
     public async ValueTask FlushAsync(CancellationToken cancellationToken)

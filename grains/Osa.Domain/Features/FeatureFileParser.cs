@@ -170,7 +170,8 @@ internal sealed class FeatureFileParser
                 $"the row takes up to {stage.PageBytes:N0} bytes of a database page, which holds {FeatureRowStage.MaxPageBytes:N0}: use fewer columns, or put several values into one array or object");
         }
 
-        output.Append(stage, RowPath);
+        if (!output.Append(stage))
+            throw new FeatureFileException(RowPath(), $"with this row the checked rows take more than {limits.MaxFeatureBytes:N0} bytes, this node's limit");
         expect = isList ? Expect.RowOrEnd : Expect.Nothing;
     }
 
@@ -178,7 +179,7 @@ internal sealed class FeatureFileParser
     private int FindColumn(ref Utf8JsonReader reader)
     {
         int next = column + 1;
-        if (next >= columns.Length || !reader.ValueTextEquals(columns[next].Utf8Name))
+        if (next >= columns.Length || reader.ValueIsEscaped || !reader.ValueSpan.SequenceEqual(columns[next].Utf8Name))
         {
             if (FeatureText.TryGetString(ref reader) is not { } name || !columnByName.TryGetValue(name, out next))
             {

@@ -66,6 +66,9 @@ internal sealed class FeatureRowStage
         Advance(1);
     }
 
+    /// <summary>What stands at a place of this row.</summary>
+    public ReadOnlySpan<byte> Written(int start, int length) => bytes.WrittenSpan.Slice(start, length);
+
     public void SetNull(int column)
     {
         setInRow[column] = rowNumber;

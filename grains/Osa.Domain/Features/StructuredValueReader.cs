@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 using Osa.Domain.Conventions;
 
 namespace Osa.Domain.Features;
@@ -31,7 +32,7 @@ internal sealed class StructuredValueReader(FeatureRowStage stage, NodeLimits li
                 Frame frame = frames[i];
                 if (frame.Count == 0)
                     break;
-                path.Append(frame.IsArray ? $"[{frame.Count - 1}]" : FeatureText.Member(frame.Key));
+                path.Append(frame.IsArray ? $"[{frame.Count - 1}]" : FeatureText.Member(frame.Key(stage)));
             }
 
             return path.ToString();
@@ -112,16 +113,15 @@ internal sealed class StructuredValueReader(FeatureRowStage stage, NodeLimits li
         frame.Count++;
     }
 
-    // The text of a key is kept: it is compared with its siblings, and names the place of an error.
     private void BeginMember(ref Utf8JsonReader reader)
     {
         Frame frame = frames[open - 1];
         if (frame.Count > 0)
             stage.Write((byte)',');
         frame.Count++;
-        frame.Key = FeatureText.TryGetString(ref reader) ?? Encoding.UTF8.GetString(reader.ValueSpan);
+        bool isNew = frame.AddKey(ref reader, stage, stage.Position + 1);
         CheckString(ref reader);
-        if (!frame.Keys.Add(frame.Key))
+        if (!isNew)
             throw new FeatureValueException(Path, "given twice in one object");
         WriteQuoted(reader.ValueSpan);
         stage.Write((byte)':');
@@ -161,28 +161,64 @@ internal sealed class StructuredValueReader(FeatureRowStage stage, NodeLimits li
         stage.Advance(escaped.Length + 2);
     }
 
+    /// <summary>An array or object that has begun and not ended. Keys are compared with their siblings, and name the place of an error.</summary>
     private sealed class Frame
     {
+        private const int MaxCompared = 16;
         private const int KeptCapacity = 1024;
+
+        // A few keys without escapes are compared where they stand in the stage; others as strings.
+        private readonly List<(int Start, int Length)> staged = [];
+        private HashSet<string> strings = new(StringComparer.Ordinal);
+        private string? key;
 
         public bool IsArray { get; private set; }
 
         /// <summary>Elements or members begun so far.</summary>
         public int Count { get; set; }
 
-        /// <summary>The member that is being read.</summary>
-        public string Key { get; set; } = "";
-
-        public HashSet<string> Keys { get; private set; } = new(StringComparer.Ordinal);
-
         public void Open(bool isArray)
         {
             IsArray = isArray;
             Count = 0;
-            if (Keys.Count > KeptCapacity)
-                Keys = new HashSet<string>(StringComparer.Ordinal);
+            key = null;
+            staged.Clear();
+            if (strings.Count > KeptCapacity)
+                strings = new HashSet<string>(StringComparer.Ordinal);
             else
-                Keys.Clear();
+                strings.Clear();
+        }
+
+        /// <summary>The member that is being read.</summary>
+        public string Key(FeatureRowStage stage) => key ?? Encoding.UTF8.GetString(stage.Written(staged[^1].Start, staged[^1].Length));
+
+        /// <summary>Takes the key that was read and will stand at <paramref name="position"/>; false if the object has it already.</summary>
+        public bool AddKey(ref Utf8JsonReader reader, FeatureRowStage stage, int position)
+        {
+            ReadOnlySpan<byte> raw = reader.ValueSpan;
+            if (strings.Count > 0 || reader.ValueIsEscaped || staged.Count == MaxCompared || !Utf8.IsValid(raw))
+                return AddString(FeatureText.TryGetString(ref reader) ?? Encoding.UTF8.GetString(raw), stage);
+
+            foreach ((int start, int length) in staged)
+            {
+                if (stage.Written(start, length).SequenceEqual(raw))
+                {
+                    key = Encoding.UTF8.GetString(raw);
+                    return false;
+                }
+            }
+
+            staged.Add((position, raw.Length));
+            return true;
+        }
+
+        private bool AddString(string text, FeatureRowStage stage)
+        {
+            key = text;
+            foreach ((int start, int length) in staged)
+                strings.Add(Encoding.UTF8.GetString(stage.Written(start, length)));
+            staged.Clear();
+            return strings.Add(text);
         }
     }
 }

@@ -1,0 +1,26 @@
+using Osa.Benchmarks;
+using Osa.Benchmarks.Features;
+
+// dotnet run -c Release --project tests/Osa.Benchmarks -- <name>...
+var benchmarks = new Dictionary<string, IBenchmark>(StringComparer.Ordinal)
+{
+    ["check"] = new CheckBenchmark(),
+    ["copy"] = new CopyBenchmark(),
+    ["copy-memory"] = new CopyMemoryBenchmark(),
+};
+
+string[] unknown = [.. args.Where(a => !benchmarks.ContainsKey(a))];
+if (args.Length == 0 || unknown.Length > 0)
+{
+    Console.Error.WriteLine($"Name the benchmarks to run: {string.Join(", ", benchmarks.Keys)}");
+    return 2;
+}
+
+bool reached = true;
+foreach (string name in args)
+{
+    Console.WriteLine($"== {name}");
+    reached &= await benchmarks[name].RunAsync(CancellationToken.None);
+}
+
+return reached ? 0 : 1;
