@@ -9,6 +9,11 @@ namespace Osa.Containers;
 
 public sealed partial class ContainerEngine
 {
+    // Another container would read what the first one wrote as its own.
+    private const string UsedUp = "its scratch directory was used by a container that is gone";
+
+    private static readonly TimeSpan TakenTimeout = TimeSpan.FromSeconds(10);
+
     /// <summary>
     /// Stages the inputs and creates the container of an attempt from its digest; or finds what an earlier call for the same attempt left,
     /// and says how far it had come. Nothing is started.
@@ -22,14 +27,20 @@ public sealed partial class ContainerEngine
         // Copying files may take long and blocks.
         (StagedMarker marker, bool fresh) = await Task.Run(() => _scratch.Stage(job), cancellationToken);
         Dictionary<string, string> labels = Hardening.Labels(_options.ClusterId, job.Labels, scratch, marker.Token);
+        if (_scratch.IsSealed(job.Name))
+        {
+            return await _api.InspectAsync(job.Name, cancellationToken) is { } started
+                ? Adopt(started, job, image, labels, marker)
+                : Refuse(job, null, UsedUp);
+        }
+
         CreateContainerParameters parameters = await ParametersAsync(job, image, labels, _scratch, cancellationToken);
         if (await CreateAsync(parameters, job, cancellationToken) is not { } id)
-            return await AdoptAsync(job, image, labels, marker, cancellationToken);
+            return Adopt(await FindTakenAsync(job.Name, cancellationToken), job, image, labels, marker);
         if (fresh || _scratch.OutputIsEmpty(job.Name))
             return new PreparedContainer(job, id, image.Id, PreparedState.Created) { Area = _scratch };
-        // A container ran over this directory and somebody took it away: another one would read what it wrote as its own.
         await _api.RemoveAsync(id, cancellationToken);
-        return Refuse(job, null, "its scratch directory was used by a container that is gone");
+        return Refuse(job, null, UsedUp);
     }
 
     private async Task<CreateContainerParameters> ParametersAsync(
@@ -72,10 +83,22 @@ public sealed partial class ContainerEngine
         },
         cancellationToken);
 
-    private async Task<Preparation> AdoptAsync(ContainerJob job, LocalImage image, Dictionary<string, string> labels, StagedMarker marker, CancellationToken cancellationToken)
+    /// <summary>The container that has the name. While it is being created or removed, the engine knows the name and not the container.</summary>
+    private async Task<ContainerInspectResponse> FindTakenAsync(string name, CancellationToken cancellationToken)
     {
-        ContainerInspectResponse found = await _api.InspectAsync(job.Name, cancellationToken)
-            ?? throw OsaException.Unavailable($"the container engine says that '{job.Name}' exists and that it does not: it is being removed");
+        long started = _api.Time.GetTimestamp();
+        while (true)
+        {
+            if (await _api.InspectAsync(name, cancellationToken) is { } found)
+                return found;
+            if (_api.Time.GetElapsedTime(started) > TakenTimeout)
+                throw OsaException.Unavailable($"the container engine keeps the name '{name}' and has no such container: it is being created or removed");
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _api.Time, cancellationToken);
+        }
+    }
+
+    private Preparation Adopt(ContainerInspectResponse found, ContainerJob job, LocalImage image, Dictionary<string, string> labels, StagedMarker marker)
+    {
         foreach ((string label, string expected) in labels)
         {
             string? actual = null;
@@ -90,13 +113,13 @@ public sealed partial class ContainerEngine
             return Refuse(job, found, "the machine was restarted since, so its files may be incomplete");
         PreparedState? state = found.State.Status switch
         {
-            "created" => PreparedState.Created,
+            "created" when !_scratch.IsSealed(job.Name) => PreparedState.Created,
             "running" => PreparedState.Running,
             "exited" when ParseTime(found.State.StartedAt) is not null => PreparedState.Exited,
             _ => null,
         };
         if (state is null)
-            return Refuse(job, found, $"its state is {found.State.Status}");
+            return Refuse(job, found, $"its state is {found.State.Status}{(found.State.Status == "created" ? ", and it was cancelled before it started" : "")}");
         LogAdopted(job.Name, found.ID, state.Value);
         return new PreparedContainer(job, found.ID, image.Id, state.Value) { Area = _scratch };
     }

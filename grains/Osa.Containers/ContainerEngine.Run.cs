@@ -117,8 +117,9 @@ public sealed partial class ContainerEngine
             (client, token) => client.System.MonitorEventsAsync(
                 new ContainerEventsParameters
                 {
-                    Since = Seconds(started),
-                    Until = Seconds(finished),
+                    // The end of a short container is on record before its start.
+                    Since = Seconds(started < finished ? started : finished),
+                    Until = Seconds(started < finished ? finished : started),
                     Filters = new Dictionary<string, IDictionary<string, bool>>
                     {
                         ["container"] = new Dictionary<string, bool> { [ended.ID] = true },

@@ -1,5 +1,4 @@
 using System.Collections;
-using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace Osa.TestHooks;
@@ -43,7 +42,7 @@ internal static class Surroundings
         foreach (string name in Directory.Exists(files) ? Directory.GetFiles(files) : [])
         {
             using FileStream stream = File.OpenRead(name);
-            json.WriteString(Path.GetFileName(name), Convert.ToHexStringLower(SHA256.HashData(stream)));
+            json.WriteString(Path.GetFileName(name), Sha256.Hex(stream));
         }
 
         json.WriteEndObject();

@@ -23,6 +23,7 @@ internal static class Hardening
     public const string HookUser = "65534:65534";
 
     private const long SharedMemoryBytes = 16 << 20;
+    private const string TemporaryFiles = "rw,noexec,nosuid,nodev,size=100m,uid=65534,gid=65534,mode=1777";
 
     /// <param name="engineCpus">Cores of the engine: it refuses a limit above them.</param>
     public static CreateContainerParameters Container(
@@ -62,8 +63,9 @@ internal static class Hardening
                 // Private and small rather than none: Python's multiprocessing needs /dev/shm.
                 IpcMode = "private",
                 ShmSize = SharedMemoryBytes,
-                Tmpfs = new Dictionary<string, string> { ["/tmp"] = "rw,noexec,nosuid,nodev,size=100m,uid=65534,gid=65534,mode=1777" },
-                Mounts = [.. mounts, .. ReadOnlyVolumes(image)],
+                // An image's declared volumes would be writable on the host's disk, outside every limit.
+                Tmpfs = image.Volumes.Where(path => !path.StartsWith("/osa", StringComparison.Ordinal)).Append("/tmp").Distinct().ToDictionary(path => path, _ => TemporaryFiles),
+                Mounts = [.. mounts],
                 LogConfig = new LogConfig
                 {
                     Type = "json-file",
@@ -87,9 +89,4 @@ internal static class Hardening
         [ScratchLabel] = hostScratch,
         [StagedLabel] = staged,
     };
-
-    // An image's declared volumes would be writable, outside every limit. They keep their content and lose that.
-    private static IEnumerable<Mount> ReadOnlyVolumes(LocalImage image) => image.Volumes
-        .Where(path => path is not ("/tmp" or "/osa/in" or "/osa/out" or "/osa/in/files"))
-        .Select(path => new Mount { Type = "volume", Target = path, ReadOnly = true });
 }

@@ -111,6 +111,9 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
         _ = Posix.RenameNew(InputOf(name), Path.Combine(_root, name, "in.sealed"));
     }
 
+    /// <summary>Whether the container of this directory was started, or forbidden to.</summary>
+    public bool IsSealed(string name) => Directory.Exists(Path.Combine(_root, name, "in.sealed"));
+
     /// <summary>Names that have a directory, complete or not.</summary>
     public IReadOnlyList<string> List() => Directory.Exists(_root)
         ? [.. Directory.EnumerateFileSystemEntries(_root)
