@@ -43,6 +43,7 @@ install_missing() {
     command -v docker > /dev/null || missing+=(docker.io)
     postgres_is_there || missing+=(postgresql)
     command -v gcc > /dev/null || missing+=(gcc libc6-dev)
+    command -v pgrep > /dev/null || missing+=(procps)
     [ -e /usr/include/zlib.h ] || missing+=(zlib1g-dev)
     local package
     for package in "$@"; do
