@@ -39,8 +39,7 @@ postgres_is_there() { compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null 
 # Installs from Debian what is missing: a Docker engine, PostgreSQL's binaries, the linker for native code, and the packages named.
 install_missing() {
     local missing=()
-    engine_answers || command -v dockerd > /dev/null || [ -x /usr/sbin/dockerd ] || missing+=(docker.io)
-    command -v docker > /dev/null || missing+=(docker.io)
+    engine_answers || { command -v docker && PATH=$PATH:/usr/sbin command -v dockerd; } > /dev/null || missing+=(docker.io)
     postgres_is_there || missing+=(postgresql)
     command -v gcc > /dev/null || missing+=(gcc libc6-dev)
     command -v pgrep > /dev/null || missing+=(procps)
@@ -70,9 +69,7 @@ install_missing() {
 start_engine() {
     local state=$1
     ! engine_answers || return 0
-    if docker version 2>&1 | grep -q 'permission denied'; then
-        join_docker_group
-    fi
+    [[ $(docker version 2>&1) != *'permission denied'* ]] || join_docker_group
 
     can_be_root || die "no Docker engine answers: start one, or run this as root"
     say "Starting a Docker engine"
@@ -80,8 +77,11 @@ start_engine() {
         as_root systemctl start docker
     else
         mkdir -p "$state"
+        # The socket is for the group docker, or for whoever starts the engine here through sudo.
+        local group=docker
+        [ "$(id -u)" = 0 ] || group=$(id -g)
         as_root bash -c 'PATH=$PATH:/usr/sbin:/sbin; setsid dockerd --group "$1" < /dev/null > "$2/dockerd.log" 2>&1 & echo $! > "$2/dockerd.pid"' \
-            start "$(id -g)" "$state"
+            start "$group" "$state"
     fi
     wait_for 60 "the Docker engine to answer" engine_answers || die "the Docker engine does not start: $(tail -n 3 "$state/dockerd.log" 2> /dev/null)"
 }
@@ -97,7 +97,7 @@ join_docker_group() {
         as_root usermod -aG docker "$me"
     fi
     # This login does not know of the group yet; a new shell of that group does.
-    exec sg docker -c "OSA_IN_DOCKER_GROUP=1 $(printf '%q ' "$0" "${arguments[@]}")"
+    exec sg docker -c "OSA_IN_DOCKER_GROUP=1 $(printf '%q ' "$(realpath "$0")" "${arguments[@]}")"
 }
 
 stop_engine() { stop_process "$1/dockerd.pid" dockerd as_root; }
