@@ -10,7 +10,7 @@ namespace Osa.Examples.Tests;
 public sealed class Image : IAsyncLifetime
 {
     private const UnixFileMode EverybodyWrites = (UnixFileMode)0b111_111_111;
-    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
 
     public string Id { get; private set; } = "";
 
