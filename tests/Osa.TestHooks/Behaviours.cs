@@ -22,6 +22,12 @@ internal static class Behaviours
         {
             case "noop":
                 return 0;
+            case "as-metadata-says":
+                // What the depositor wrote into the text field "behaviour", so that one convention serves many tests.
+                using (JsonDocument record = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(In, "record.json"))))
+                using (JsonDocument behaviour = JsonDocument.Parse(record.RootElement.GetProperty("metadata").GetProperty("behaviour").GetString()!))
+                    return Run(behaviour.RootElement);
+
             case "steps":
                 foreach (JsonElement step in config.GetProperty("steps").EnumerateArray())
                 {
