@@ -7,7 +7,7 @@ using Osa.Domain.Hooks;
 using Osa.Storage;
 using Osa.Storage.Features;
 using Osa.Storage.Migrations;
-using Osa.Storage.Tests.Features;
+using Osa.Testing;
 
 namespace Osa.Benchmarks.Features;
 
@@ -16,25 +16,28 @@ internal sealed class FeatureBench : IAsyncDisposable
 {
     public const string RecordSrn = "urn:osa:localhost:rec:7f0c0c52-4e52-4d0a-9a3d-1f6d6f3a2b11@1";
 
-    private readonly LocalPostgres postgres;
+    private readonly PostgresServer server;
+    private readonly string connectionString;
+    private readonly TempDirectory scratch = new();
 
-    private FeatureBench(LocalPostgres postgres, Database database)
+    private FeatureBench(PostgresServer server, string connectionString)
     {
-        this.postgres = postgres;
-        Database = database;
+        this.server = server;
+        this.connectionString = connectionString;
+        Database = new Database(connectionString, "osa/benchmark");
     }
 
     public Database Database { get; }
 
     public static async Task<FeatureBench> StartAsync()
     {
-        // As a node's own server is run, with room for the checkpoints of a long series.
-        LocalPostgres server = await LocalPostgres.StartAsync("max_wal_size=4GB", "shared_buffers=256MB");
-        await Migrator.MigrateAsync(server.ConnectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
-        return new FeatureBench(server, new Database(server.ConnectionString, "osa/benchmark"));
+        PostgresServer own = await PostgresServer.StartAsync(durable: true);
+        string database = await own.NewDatabaseAsync();
+        await Migrator.MigrateAsync(database, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        return new FeatureBench(own, database);
     }
 
-    public string File(string name) => Path.Combine(postgres.Directory, name);
+    public string File(string name) => scratch[name];
 
     public async Task<FeatureTable> CreateAsync(string name) =>
         (await Database.Transaction(c => FeatureTables.ApplyAsync(c, "benchmark", [FeatureSample.Manifest(name)], CancellationToken.None), CancellationToken.None))[0];
@@ -42,7 +45,7 @@ internal sealed class FeatureBench : IAsyncDisposable
     public Task<long> ClearAsync(FeatureTable table) => Database.Run(
         async c =>
         {
-            await using var command = new NpgsqlCommand($"truncate features.\"{table.PgTable}\" restart identity; checkpoint", c);
+            await using var command = new NpgsqlCommand($"truncate features.\"{table.PgTable}\" restart identity", c);
             return (long)await command.ExecuteNonQueryAsync();
         },
         CancellationToken.None);
@@ -77,9 +80,11 @@ internal sealed class FeatureBench : IAsyncDisposable
     public async Task<TimeSpan> PsqlAsync(FeatureTable table, string path, string format)
     {
         string copy = $"\\copy features.\"{table.PgTable}\" (record_srn, run_id, label, position, mass, unique_hit, measured_at, composition) from '{path}' with (format {format})";
+        var at = new NpgsqlConnectionStringBuilder(connectionString);
+        var start = new ProcessStartInfo("psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", at.Host!, "-p", $"{at.Port}", "-U", at.Username!, "-d", at.Database!, "-c", copy]);
+        start.Environment["PGPASSWORD"] = at.Password;
         long started = Stopwatch.GetTimestamp();
-        using Process psql = Process.Start(new ProcessStartInfo(
-            "psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", postgres.Directory, "-U", "postgres", "-d", "postgres", "-c", copy]))!;
+        using Process psql = Process.Start(start)!;
         await psql.WaitForExitAsync();
         TimeSpan elapsed = Stopwatch.GetElapsedTime(started);
         return psql.ExitCode == 0 ? elapsed : throw new InvalidOperationException("psql failed");
@@ -88,6 +93,7 @@ internal sealed class FeatureBench : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Database.DisposeAsync();
-        await postgres.DisposeAsync();
+        await server.DisposeAsync();
+        scratch.Dispose();
     }
 }

@@ -2,7 +2,6 @@ using Osa.Domain.Errors;
 using Osa.Domain.Features;
 using Osa.Domain.Hooks;
 using Osa.Domain.Names;
-using ErrorCode = Osa.Domain.Errors.ErrorCode;
 
 namespace Osa.Domain.Tests.Features;
 

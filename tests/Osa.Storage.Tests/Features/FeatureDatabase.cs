@@ -6,6 +6,7 @@ using Osa.Domain.Features;
 using Osa.Domain.Hooks;
 using Osa.Storage.Features;
 using Osa.Storage.Migrations;
+using Osa.Testing;
 
 namespace Osa.Storage.Tests.Features;
 
@@ -15,7 +16,6 @@ public sealed class FeatureDatabaseDefinition : ICollectionFixture<FeatureDataba
 /// <summary>A migrated database, and the short way from a features file to rows.</summary>
 public sealed class FeatureDatabase : IAsyncLifetime
 {
-    private LocalPostgres postgres = null!;
     private int names;
 
     public NpgsqlDataSource Connections { get; private set; } = null!;
@@ -28,17 +28,16 @@ public sealed class FeatureDatabase : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        postgres = await LocalPostgres.StartAsync("fsync=off");
-        await Migrator.MigrateAsync(postgres.ConnectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
-        Connections = NpgsqlDataSource.Create(postgres.ConnectionString);
-        Database = new Database(postgres.ConnectionString, "osa/tests");
+        string connectionString = await PostgresServer.CreateDatabaseAsync();
+        await Migrator.MigrateAsync(connectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        Connections = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = 220 });
+        Database = new Database(connectionString, "osa/tests");
     }
 
     public async ValueTask DisposeAsync()
     {
         await Connections.DisposeAsync();
         await Database.DisposeAsync();
-        await postgres.DisposeAsync();
     }
 
     /// <summary>A feature table name that no other test has.</summary>

@@ -4,7 +4,6 @@ using Osa.Domain.Features;
 using Osa.Domain.Hooks;
 using Osa.Storage.Features;
 using static Osa.Storage.Tests.Features.FeatureDatabase;
-using ErrorCode = Osa.Domain.Errors.ErrorCode;
 
 namespace Osa.Storage.Tests.Features;
 
