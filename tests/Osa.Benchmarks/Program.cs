@@ -1,12 +1,16 @@
 using Osa.Benchmarks;
 using Osa.Benchmarks.Features;
+using Osa.Benchmarks.Nodes;
 
 // dotnet run -c Release --project tests/Osa.Benchmarks -- <name>...
 var benchmarks = new Dictionary<string, IBenchmark>(StringComparer.Ordinal)
 {
+    ["burst"] = new BurstBenchmark(),
     ["check"] = new CheckBenchmark(),
     ["copy"] = new CopyBenchmark(),
     ["copy-memory"] = new CopyMemoryBenchmark(),
+    ["edits"] = new EditsBenchmark(),
+    ["submit"] = new SubmitBenchmark(),
 };
 
 string[] unknown = [.. args.Where(a => !benchmarks.ContainsKey(a))];

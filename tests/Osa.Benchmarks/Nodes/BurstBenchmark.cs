@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using Osa.Client.Depositions;
+
+namespace Osa.Benchmarks.Nodes;
+
+/// <summary>500 depositions submitted at once, against the same containers through the engine's API at its best parallelism.</summary>
+internal sealed class BurstBenchmark : IBenchmark
+{
+    private const int Depositions = 500;
+    private const double Bar = 0.9;
+
+    public async Task<bool> RunAsync(CancellationToken cancellation)
+    {
+        using RawContainers floor = await RawContainers.StartAsync();
+        int parallelism = 1;
+        double best = 0;
+        foreach (int candidate in new[] { 1, 2, 3, 4, 6, 8 })
+        {
+            double rate = await RawRateAsync(floor, 60, candidate, cancellation);
+            Console.WriteLine($"raw containers, {candidate} at a time: {rate:F2}/s");
+            if (rate > best)
+            {
+                (best, parallelism) = (rate, candidate);
+            }
+        }
+
+        double before = await RawRateAsync(floor, Depositions / 2, parallelism, cancellation);
+        double ours;
+        await using (NodeBench node = await NodeBench.StartAsync())
+        {
+            var drafts = new List<DepositionHandle>();
+            for (int i = 0; i < Depositions; i++)
+            {
+                drafts.Add(await node.DraftAsync());
+            }
+
+            long started = Stopwatch.GetTimestamp();
+            await Task.WhenAll(drafts.Select(NodeBench.JudgeAsync));
+            ours = Depositions / Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }
+
+        double after = await RawRateAsync(floor, Depositions / 2, parallelism, cancellation);
+        double raw = (before + after) / 2;
+        Console.WriteLine($"{Depositions} depositions published at {ours:F2}/s; raw containers, {parallelism} at a time, {before:F2}/s before and {after:F2}/s after");
+        Console.WriteLine($"ratio {ours / raw:F2} (at least {Bar})");
+        return ours / raw >= Bar;
+    }
+
+    private static async Task<double> RawRateAsync(RawContainers floor, int count, int parallelism, CancellationToken cancellation)
+    {
+        long started = Stopwatch.GetTimestamp();
+        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = parallelism, CancellationToken = cancellation }, async (_, _) => await floor.RunAsync());
+        return count / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+}

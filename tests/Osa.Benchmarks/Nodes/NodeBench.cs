@@ -1,0 +1,83 @@
+using System.Text.Json.Nodes;
+using Osa.Client;
+using Osa.Client.Depositions;
+using Osa.Client.Runs;
+using Osa.TestHooks.Support;
+using Osa.Testing;
+using Osa.V1;
+
+namespace Osa.Benchmarks.Nodes;
+
+/// <summary>A real node on a durable PostgreSQL of its own, with one convention whose only hook does nothing.</summary>
+internal sealed class NodeBench : IAsyncDisposable
+{
+    public const string Convention = "benchmark";
+
+    /// <summary>What the hook asks for; the floor's containers get the same.</summary>
+    public const long MemoryBytes = 64 << 20;
+
+    private readonly TempDirectory _data;
+    private readonly PostgresServer _postgres;
+    private readonly NodeProcess _node;
+
+    private NodeBench(TempDirectory data, PostgresServer postgres, string database, NodeProcess node)
+    {
+        (_data, _postgres, Database, _node) = (data, postgres, database, node);
+        Client = node.Client();
+    }
+
+    public OsaClient Client { get; }
+
+    public string Database { get; }
+
+    public static async Task<NodeBench> StartAsync()
+    {
+        var data = new TempDirectory();
+        PostgresServer postgres = await PostgresServer.StartAsync(durable: true);
+        string database = await postgres.NewDatabaseAsync();
+        string image = await StaticPrograms.TestHooksImageAsync();
+        NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path, database) { ProbeSeconds = 5 });
+        var bench = new NodeBench(data, postgres, database, node);
+        await node.WaitForEngineAsync();
+        await bench.Client.Conventions.RegisterAsync(
+            new JsonObject
+            {
+                ["id"] = Convention,
+                ["title"] = "Benchmark",
+                ["version"] = "1.0.0",
+                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
+                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
+                ["hooks"] = new JsonArray(new JsonObject
+                {
+                    ["image"] = StaticPrograms.TestHooksReference,
+                    ["digest"] = image,
+                    ["limits"] = new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "64m", ["cpu"] = "1.0" },
+                    ["manifest"] = new JsonObject
+                    {
+                        ["name"] = "nothing", ["record_schema"] = "Nothing", ["cardinality"] = "one", ["feature_schema"] = new JsonObject { ["columns"] = new JsonArray() },
+                    },
+                }),
+            }.ToJsonString());
+        return bench;
+    }
+
+    public Task<DepositionHandle> DraftAsync() => Client.Depositions.CreateAsync(Convention, new JsonObject { ["organism"] = "Homo sapiens" });
+
+    /// <summary>Submit, and wait for the committed verdict.</summary>
+    public static async Task JudgeAsync(DepositionHandle draft)
+    {
+        RunHandle run = await draft.SubmitAsync();
+        ValidationRun verdict = await run.WaitAsync();
+        if (verdict.Status != RunStatus.Passed)
+        {
+            throw new InvalidOperationException($"{verdict.Srn}: {verdict.Status}, {verdict.Summary}");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        await _postgres.DisposeAsync();
+        _data.Dispose();
+    }
+}
