@@ -207,7 +207,8 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
             new JobLabels(runId.ToString("D"), unit.Hook, unit.Unit.ToString(), unit.Attempt),
             hook,
             Encoding.UTF8.GetBytes($$"""{"srn":"{{node.DepositionSrn(deposition.Id)}}","metadata":{{deposition.MetadataJson}}}"""),
-            hook.Config is { Count: > 0 } config ? Encoding.UTF8.GetBytes(config.ToJsonString()) : null,
+            // Without the cast null would become an empty file: an array that is null converts to memory that is empty.
+            hook.Config is { Count: > 0 } config ? Encoding.UTF8.GetBytes(config.ToJsonString()) : (ReadOnlyMemory<byte>?)null,
             [.. deposition.Files.Select(f => new InputFile(f.Name, blobs.PathOf(f.BlobId)))],
             limits.MaxOutputBytes,
             limits.MaxOutputFiles);
