@@ -7,7 +7,7 @@ namespace Osa.Containers.Tests;
 /// <summary>What this library costs beside the engine. Run by hand: <c>dotnet Osa.Containers.Tests.dll -explicit only -showliveoutput</c>.</summary>
 public sealed class OverheadMeasurement(EngineFixture host)
 {
-    private const int Pairs = 30;
+    private const int Pairs = 60;
 
     [Fact(Explicit = true)]
     public async Task Prepare_run_and_remove_beside_create_start_wait_inspect_and_remove()
@@ -37,7 +37,7 @@ public sealed class OverheadMeasurement(EngineFixture host)
 
         double difference = Median([.. ours.Zip(floor, (a, b) => a - b)]);
         Console.WriteLine(
-            $"medians of {Pairs} pairs: floor {Median(floor):0.0} ms, ours {Median(ours):0.0} ms (prepare {Median(steps[0]):0.0}, run {Median(steps[1]):0.0}, remove {Median(steps[2]):0.0}); median difference {difference:0.0} ms");
+            $"medians of {Pairs} pairs: floor {Median(floor):0.0} ms, ours {Median(ours):0.0} ms (prepare {Median(steps[0]):0.0}, run {Median(steps[1]):0.0}, remove {Median(steps[2]):0.0}); median difference {difference:0.0} ms; fastest fifth: floor {Fast(floor):0.0} ms, ours {Fast(ours):0.0} ms");
     }
 
     // The same container with the same hardening and mounts, by the engine's API alone.
@@ -67,6 +67,9 @@ public sealed class OverheadMeasurement(EngineFixture host)
         await host.Docker.Containers.RemoveContainerAsync(id, new ContainerRemoveParameters { Force = true, RemoveVolumes = true });
         return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
     }
+
+    // On a busy machine the fast ones say more than the median.
+    private static double Fast(List<double> values) => values.Order().ElementAt(values.Count / 5);
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 }
