@@ -207,7 +207,7 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
             new JobLabels(runId.ToString("D"), unit.Hook, unit.Unit.ToString(), unit.Attempt),
             hook,
             Encoding.UTF8.GetBytes($$"""{"srn":"{{node.DepositionSrn(deposition.Id)}}","metadata":{{deposition.MetadataJson}}}"""),
-            hook.Config is { Count: > 0 } config ? new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes(config.ToJsonString())) : null,
+            hook.Config is { Count: > 0 } config ? Encoding.UTF8.GetBytes(config.ToJsonString()) : default(ReadOnlyMemory<byte>?),
             [.. deposition.Files.Select(f => new InputFile(f.Name, blobs.PathOf(f.BlobId)))],
             limits.MaxOutputBytes,
             limits.MaxOutputFiles);
