@@ -7,6 +7,7 @@ using Orleans.Configuration;
 using Osa.Containers;
 using Osa.Grains;
 using Osa.Grains.Events;
+using Osa.Grains.Files;
 using Osa.Grains.Hosts;
 using Osa.Grains.Validation;
 using Osa.Silo.Access;
@@ -40,7 +41,7 @@ internal static class NodeHost
             .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles))
             .AddSingleton(s => new Database(database, "osa/" + s.GetRequiredService<LocalSilo>().Address))
             .AddSingleton<ConventionStore>().AddSingleton<ConventionRegistration>().AddSingleton<DepositionStore>().AddSingleton<RecordQueries>()
-            .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>()
+            .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>().AddSingleton<BlobReferences>()
             .AddSingleton<RunStore>().AddSingleton<RunQueries>().AddSingleton<RunSweep>().AddSingleton<VerdictTransaction>()
             .AddSingleton<HostDirectory>().AddSingleton<UnitRunner>();
         if (options.NodeRoles.HasFlag(NodeRoles.Containers))
@@ -50,7 +51,7 @@ internal static class NodeHost
                 .AddSingleton<ContainerHost>().AddHostedService(s => s.GetRequiredService<ContainerHost>());
         }
 
-        builder.Services.AddHostedService<SiloHeartbeat>().AddHostedService<RunSweeper>().AddHostedService<EventNumbering>();
+        builder.Services.AddHostedService<SiloHeartbeat>().AddHostedService<RunSweeper>().AddHostedService<EventNumbering>().AddHostedService<StoreSweeper>();
         builder.Services.AddSingleton<NodeHealth>().AddSingleton<OperationRoles>();
         builder.Services.AddGrpc(o =>
         {

@@ -60,28 +60,27 @@ internal sealed partial class EditsBenchmark : IBenchmark
             script,
             """
             \set n random(1, 1000000000000000)
-            select md5(:client_id::text || '-' || :n::text)::uuid as id \gset
             with fresh as (
-              insert into osa.idempotency (caller_id, operation, key, answer) values ('11111111-1111-1111-1111-111111111111', 'floor', :'id', :'id') on conflict do nothing returning 1),
+              insert into osa.idempotency (caller_id, operation, key, answer) values ('11111111-1111-1111-1111-111111111111', 'floor', :n::text, md5(:n::text)) on conflict do nothing returning 1),
             d as (
               insert into osa.depositions (id, owner_id, convention_id, convention_version, metadata)
-              select :'id', '11111111-1111-1111-1111-111111111111', 'benchmark', '1.0.0', '{}' from fresh returning *),
+              select md5(:n::text)::uuid, '11111111-1111-1111-1111-111111111111', 'benchmark', '1.0.0', '{}' from fresh returning *),
             e as (
               insert into osa.events (type, subject, audience, owner_id, payload)
-              select 'DepositionCreatedEvent', :'id', 'owner', '11111111-1111-1111-1111-111111111111', jsonb_build_object('deposition_id', :'id') from d)
+              select 'DepositionCreatedEvent', :n::text, 'owner', '11111111-1111-1111-1111-111111111111', jsonb_build_object('deposition_id', :n::text) from d)
             select * from d;
             with d as (
-              update osa.depositions set metadata = '{"organism": "Homo sapiens"}', updated_at = now() where id = :'id' and status = 'draft' returning *),
+              update osa.depositions set metadata = '{"organism": "Homo sapiens"}', updated_at = now() where id = md5(:n::text)::uuid and status = 'draft' returning *),
             e as (
               insert into osa.events (type, subject, audience, owner_id, payload)
-              select 'MetadataUpdatedEvent', :'id', 'owner', '11111111-1111-1111-1111-111111111111', jsonb_build_object('deposition_id', :'id', 'metadata', '{"organism": "Homo sapiens"}'::jsonb) from d)
+              select 'MetadataUpdatedEvent', :n::text, 'owner', '11111111-1111-1111-1111-111111111111', jsonb_build_object('deposition_id', :n::text, 'metadata', '{"organism": "Homo sapiens"}'::jsonb) from d)
             select * from d;
-            select d.*, (select json_agg(f) from osa.deposition_files f where f.deposition_id = d.id) from osa.depositions d where id = :'id';
+            select d.*, (select json_agg(f) from osa.deposition_files f where f.deposition_id = d.id) from osa.depositions d where id = md5(:n::text)::uuid;
             """);
         var start = new ProcessStartInfo(
             Directory.GetDirectories("/usr/lib/postgresql").Order().Select(d => Path.Combine(d, "bin", "pgbench")).Last(File.Exists),
             [
-                "-n", "-c", Connections.ToString(CultureInfo.InvariantCulture), "-j", "2", "-T", Duration.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+                "-n", "-M", "prepared", "-c", Connections.ToString(CultureInfo.InvariantCulture), "-j", "2", "-T", Duration.TotalSeconds.ToString(CultureInfo.InvariantCulture),
                 "-f", script, "-h", connection.Host!, "-p", connection.Port.ToString(CultureInfo.InvariantCulture), "-U", connection.Username!, connection.Database!,
             ])
         {
