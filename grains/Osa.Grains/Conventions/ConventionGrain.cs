@@ -119,7 +119,7 @@ public sealed partial class ConventionGrain(
         var pinned = new List<HookDefinition>(hooks.Count);
         foreach (HookDefinition hook in hooks)
         {
-            LiveSilo host = (await hosts.LiveAsync(cancellation)).FirstOrDefault(s => s.Row.RunsContainers && s.Row.IsReady)
+            LiveSilo host = await hosts.ReadyAsync(cancellation)
                 ?? throw OsaException.Unavailable($"Hook '{hook.Name}': no container engine is ready to look at its image; `osa node status` says why. Register again when one is");
             ImageAnswer answer;
             do

@@ -39,7 +39,9 @@ public sealed class FeatureTableGrain(FeatureTables tables, TimeProvider time) :
                 return null;
             }
 
-            await _queue.WaitAsync(left < TimeSpan.FromSeconds(1) ? left : TimeSpan.FromSeconds(1), cancellation);
+            // The first in line also looks by itself, for a turn that was never left.
+            TimeSpan look = place == 0 ? TimeSpan.FromSeconds(1) : Patience;
+            await _queue.WaitAsync(ticket, left < look ? left : look, cancellation);
         }
 
         try

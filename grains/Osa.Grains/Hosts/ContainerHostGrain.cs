@@ -13,7 +13,7 @@ namespace Osa.Grains.Hosts;
 [ContainersPlacement]
 public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, ContainerHost host, TimeProvider time) : Grain, IContainerHostGrain
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Reconciliation = TimeSpan.FromSeconds(10);
 
     private readonly TurnQueue _queue = new(time);
@@ -67,7 +67,9 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
                 return new SlotAnswer(false, waitingFor);
             }
 
-            await _queue.WaitAsync(left < TimeSpan.FromSeconds(2) ? left : TimeSpan.FromSeconds(2), cancellation);
+            // The first in line also looks by itself: an engine that becomes ready wakes nobody.
+            TimeSpan look = place == 0 ? TimeSpan.FromSeconds(1) : Patience;
+            await _queue.WaitAsync(request.Ticket, left < look ? left : look, cancellation);
         }
     }
 

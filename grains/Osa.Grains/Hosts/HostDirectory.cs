@@ -38,7 +38,11 @@ public sealed class HostDirectory(SiloTable silos, LocalSilo local, TimeProvider
         return _live;
     }
 
-    /// <summary>A silo that reaches the engine and may run containers on it, or null.</summary>
+    /// <summary>A silo that reaches the engine and may run containers on it, best one that is ready; or null.</summary>
     public async Task<LiveSilo?> ReachingAsync(string engineId, CancellationToken cancellation) =>
-        (await LiveAsync(cancellation)).FirstOrDefault(s => s.Row.RunsContainers && s.Row.EngineId == engineId);
+        (await LiveAsync(cancellation)).Where(s => s.Row.RunsContainers && s.Row.EngineId == engineId).MaxBy(s => s.Row.IsReady);
+
+    /// <summary>A silo whose engine offers slots, or null.</summary>
+    public async Task<LiveSilo?> ReadyAsync(CancellationToken cancellation) =>
+        (await LiveAsync(cancellation)).FirstOrDefault(s => s.Row is { RunsContainers: true, IsReady: true });
 }

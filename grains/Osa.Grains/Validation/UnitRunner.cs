@@ -32,8 +32,14 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
         List<RunUnit> attempts = [.. run.Units.Where(u => u.HookOrdinal == hookOrdinal && u.Unit == member.Ordinal)];
         while (true)
         {
-            (string engineId, HostCapacity capacity) = Host.Ready;
             RunUnit? open = attempts is [.., { State: "claimed" } last] ? last : null;
+            if (open is null && Host.State.Capacity is null && await hosts.ReadyAsync(cancellation) is { Row.EngineId: { } elsewhere } && elsewhere != Host.State.Description?.EngineId)
+            {
+                // Without a container it may run anywhere, and here is no engine for it.
+                throw new ElsewhereException(elsewhere);
+            }
+
+            (string engineId, HostCapacity capacity) = Host.Ready;
             if (open is not null && open.EngineId != engineId)
             {
                 if (await hosts.ReachingAsync(open.EngineId, cancellation) is not null)
@@ -81,6 +87,12 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
         {
             await LoseAsync(run.Fence, unit, attempts, "its container could not be taken up again", cancellation);
             return null;
+        }
+
+        if (unit.KillReason is not null)
+        {
+            // On record, and perhaps never sent.
+            await Host.Engine.KillAsync(unit.ContainerName, cancellation);
         }
 
         ContainerOutcome outcome;

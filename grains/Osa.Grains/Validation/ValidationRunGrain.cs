@@ -46,7 +46,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
                 MaxRetryAttempts = int.MaxValue,
                 BackoffType = DelayBackoffType.Exponential,
                 Delay = TimeSpan.FromSeconds(0.5),
-                MaxDelay = TimeSpan.FromSeconds(30),
+                MaxDelay = TimeSpan.FromSeconds(10),
                 UseJitter = true,
                 // A lost fence is the end; everything else that can be thrown here is not the deposition's fault.
                 ShouldHandle = args => ValueTask.FromResult(
@@ -98,6 +98,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         {
             // Its container is on an engine that another silo reaches: the run goes where it is.
             LogMoves(_logger, RunId, elsewhere.EngineId);
+            await HandOverAsync();
             RequestContext.Set(ContainersPlacement.EngineHint, elsewhere.EngineId);
             this.MigrateOnIdle();
         }

@@ -22,6 +22,7 @@ public sealed class ConventionStore(Database database, NodeIdentity node)
 {
     private const string Columns = "srn, schema_srn, document::text, content_hash, registered_by, created_at, ordinal";
 
+    private readonly ConcurrentDictionary<string, Convention> _newest = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Id, string Version), Convention> _known = new();
 
     /// <returns>The version, or null where there is none.</returns>
@@ -54,10 +55,26 @@ public sealed class ConventionStore(Database database, NodeIdentity node)
             throw OsaException.Invalid(field, "convention", $"'{(srnOrId.Length > 80 ? srnOrId[..80] : srnOrId)}' is neither an SRN nor a convention id (3 to 64 of a-z, 0-9 and hyphen)");
         }
 
+        return await NewestAsync(srnOrId, cancellation) ?? throw OsaException.NotFound($"Convention '{srnOrId}'");
+    }
+
+    /// <summary>
+    /// As <see cref="GetAsync"/>, but the newest version may be one that this silo remembers: for statements that check by
+    /// <see cref="StillNewest"/> that there is no newer one, and ask again with <paramref name="fresh"/> when there is.
+    /// </summary>
+    internal async Task<Convention> GuessAsync(string srnOrId, string field, bool fresh, CancellationToken cancellation) =>
+        !fresh && _newest.TryGetValue(srnOrId, out Convention? known) ? known : await GetAsync(srnOrId, field, cancellation);
+
+    /// <summary>A condition on the parameters that hold the convention's id and its ordinal, or null for a version that was named.</summary>
+    internal static string StillNewest(string id, string ordinal) =>
+        $"({ordinal}::bigint is null or not exists (select from osa.conventions newer where newer.id = {id} and newer.ordinal > {ordinal}::bigint))";
+
+    private async Task<Convention?> NewestAsync(string id, CancellationToken cancellation)
+    {
         string? newest = await database.Run(
-            c => c.Command("select version from osa.conventions where id = $1 order by ordinal desc limit 1", srnOrId).FirstOrDefault(r => r.GetString(0), cancellation),
+            c => c.Command("select version from osa.conventions where id = $1 order by ordinal desc limit 1", id).FirstOrDefault(r => r.GetString(0), cancellation),
             cancellation);
-        return (newest is null ? null : await FindAsync(srnOrId, newest, cancellation)) ?? throw OsaException.NotFound($"Convention '{srnOrId}'");
+        return newest is not null && await FindAsync(id, newest, cancellation) is { } convention ? _newest[id] = convention : null;
     }
 
     /// <summary>Newest registered first; one row per id, or all versions.</summary>

@@ -23,27 +23,15 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
     public async Task<Deposition> CreateAsync(Caller caller, Guid id, string convention, string metadataJson, string key, CancellationToken cancellation)
     {
         CheckKey(key);
-        Convention version = await conventions.GetAsync(convention, "convention", cancellation);
         string metadata = metadataJson.Length == 0 ? "{}" : MetadataRules.ParseObject(metadataJson, limits).GetRawText();
-        DomainEvent created = DomainEvents.DepositionCreated(node.DepositionSrn(id), version.Name, caller.UserId);
-        Deposition? made = await database.Run(
-            c => c.Command(
-                $"""
-                with fresh as (
-                  insert into osa.idempotency (caller_id, operation, key, answer)
-                  select $2, 'deposition.create', $6, $1::text where $6 <> '' on conflict do nothing returning 1),
-                d as (
-                  insert into osa.depositions (id, owner_id, convention_id, convention_version, metadata)
-                  select $1, $2, $3, $4, $5::jsonb where $6 = '' or exists (select from fresh)
-                  returning *),
-                e as (
-                  insert into osa.events (type, subject, audience, owner_id, payload)
-                  select $7, $8, $9, $2, $10::jsonb from d)
-                select {DepositionRows.Columns} from d
-                """,
-                id, caller.UserId, version.Id, version.Version, metadata, key,
-                created.Type, created.Subject, WireName.Of(created.Audience), created.PayloadJson).FirstOrDefault(DepositionRows.Read, cancellation),
-            cancellation);
+        Convention version = await conventions.GuessAsync(convention, "convention", fresh: false, cancellation);
+        Deposition? made = await InsertAsync(caller, id, convention, version, metadata, key, cancellation);
+        if (made is null)
+        {
+            version = await conventions.GuessAsync(convention, "convention", fresh: true, cancellation);
+            made = await InsertAsync(caller, id, convention, version, metadata, key, cancellation);
+        }
+
         if (made is not null)
         {
             return made;
@@ -55,6 +43,31 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
         return existing.ConventionId == version.Id
             ? existing
             : throw OsaException.Invalid("idempotency_key", "reused", $"was used to create {node.DepositionSrn(before)} under another convention; use a new key");
+    }
+
+    /// <returns>Null where the key was used before, or the convention has a newer version than the one that was asked for by its id.</returns>
+    private Task<Deposition?> InsertAsync(Caller caller, Guid id, string convention, Convention version, string metadata, string key, CancellationToken cancellation)
+    {
+        DomainEvent created = DomainEvents.DepositionCreated(node.DepositionSrn(id), version.Name, caller.UserId);
+        return database.Run(
+            c => c.Command(
+                $"""
+                with fresh as (
+                  insert into osa.idempotency (caller_id, operation, key, answer)
+                  select $2, 'deposition.create', $6, $1::text where $6 <> '' and {ConventionStore.StillNewest("$3", "$11")} on conflict do nothing returning 1),
+                d as (
+                  insert into osa.depositions (id, owner_id, convention_id, convention_version, metadata)
+                  select $1, $2, $3, $4, $5::jsonb where ($6 = '' and {ConventionStore.StillNewest("$3", "$11")}) or exists (select from fresh)
+                  returning *),
+                e as (
+                  insert into osa.events (type, subject, audience, owner_id, payload)
+                  select $7, $8, $9, $2, $10::jsonb from d)
+                select {DepositionRows.Columns} from d
+                """,
+                id, caller.UserId, version.Id, version.Version, metadata, key,
+                created.Type, created.Subject, WireName.Of(created.Audience), created.PayloadJson, convention == version.Id ? version.Ordinal.ToString() : null)
+                .FirstOrDefault(DepositionRows.Read, cancellation),
+            cancellation);
     }
 
     /// <summary>Replaces the whole metadata of a draft.</summary>
