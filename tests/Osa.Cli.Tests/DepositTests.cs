@@ -84,7 +84,7 @@ public sealed class DepositTests
 
         Assert.Equal(1, done.ExitCode);
         Assert.Contains("check: rejected: position 7: \uFFFD]0;J\uFFFD is no residue [red]", done.Lines);
-        Assert.Contains("rejected: rejected by check", done.Lines);
+        Assert.Contains("rejected by check", done.Lines);
         Assert.Contains($"osa run show {Run} --logs", done.Error, StringComparison.Ordinal);
     }
 

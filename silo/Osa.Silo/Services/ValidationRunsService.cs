@@ -103,7 +103,8 @@ public sealed class ValidationRunsService(RunQueries runs, NodeIdentity node, Ho
             Status = (V1.HookStatus)((int)hook.State + 1),
             Reason = hook.Reason ?? "",
             Progress = { hook.Progress.Select(p => new Progress { Status = p.Status, Step = p.Step ?? "", Message = p.Message ?? "" }) },
-            Duration = Duration.FromTimeSpan(hook.Duration),
+            // Only of what has ended; what runs shows its progress.
+            Duration = hook.State is HookState.Passed or HookState.Rejected or HookState.Failed or HookState.Cancelled ? Duration.FromTimeSpan(hook.Duration) : null,
             PeakMemoryBytes = hook.PeakMemory ?? 0,
             LogTail = hook.Log,
             Digest = hook.Digest ?? "",
