@@ -137,8 +137,8 @@ internal sealed class TestCluster : IAsyncDisposable
     public Task PassedAsync(Guid run, TimeSpan deadline) => Eventually.True(
         async () =>
         {
-            string status = await ScalarAsync<string>("select status from osa.validation_runs where id = $1", run) ?? "none";
-            return status == "passed" || (status is "pending" or "running" ? false : throw new InvalidOperationException($"run {run} is {status}"));
+            (string status, string summary) = (await ReadAsync("select status, coalesce(summary, '') from osa.validation_runs where id = $1", r => (r.GetString(0), r.GetString(1)), run)).Single();
+            return status == "passed" || (status is "pending" or "running" ? false : throw new InvalidOperationException($"run {run} is {status}: {summary}"));
         },
         deadline,
         () => $"run {run} has no verdict\n{Logs()}");
