@@ -22,7 +22,9 @@ public sealed partial class ConventionGrain(
     // Nothing of a registration holds longer than this: a pull has its own, shorter, deadline.
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(20);
 
-    private readonly Dictionary<string, Registration> _running = [];
+    // By content; a finished one stays for those who come back for its outcome.
+    private readonly Dictionary<string, Registration> _registrations = [];
+    private int _running;
 
     // Versions of one convention are registered one after the other, in the order they came.
     private readonly SemaphoreSlim _oneAtATime = new(1);
@@ -30,16 +32,20 @@ public sealed partial class ConventionGrain(
     public async Task<RegistrationStep> Register(Caller caller, string documentJson, string seen, CancellationToken cancellation)
     {
         ConventionDocument document = ConventionDocumentReader.Read(documentJson, limits);
-        if (await registration.FindSameAsync(document, cancellation) is { } existing && !_running.ContainsKey(existing.ContentHash))
-        {
-            return new RegistrationStep("registered", existing.Srn, false);
-        }
-
         string hash = ConventionDocumentWriter.ContentHash(document);
-        if (!_running.TryGetValue(hash, out Registration? running))
+        // Whoever was told of a step comes back for what became of it; whoever asks for the first time begins anew.
+        if (!_registrations.TryGetValue(hash, out Registration? running) || (seen.Length == 0 && running.Work.IsCompleted))
         {
-            running = _running[hash] = new Registration();
-            running.Work = RunAsync(caller, document, running);
+            if (await registration.FindSameAsync(document, cancellation) is { } existing)
+            {
+                return new RegistrationStep("registered", existing.Srn, false);
+            }
+
+            if (!_registrations.TryGetValue(hash, out running) || running.Work.IsCompleted)
+            {
+                running = _registrations[hash] = new Registration();
+                running.Work = RunAsync(caller, document, running);
+            }
         }
 
         if (running.Step == seen)
@@ -82,6 +88,7 @@ public sealed partial class ConventionGrain(
         // On the grain's scheduler, off the call that started it.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.ForceYielding);
         RequestContext.Clear();
+        _running++;
         DelayDeactivation(Deadline);
         using var deadline = new CancellationTokenSource(Deadline, time);
         string name = $"{document.Id}@{document.Version}";
@@ -106,8 +113,7 @@ public sealed partial class ConventionGrain(
         finally
         {
             _oneAtATime.Release();
-            _running.Remove(ConventionDocumentWriter.ContentHash(document));
-            if (_running.Count == 0)
+            if (--_running == 0)
             {
                 DelayDeactivation(TimeSpan.Zero);
             }

@@ -21,6 +21,7 @@ public sealed partial class RunSweeper(
     {
         IAsyncEnumerator<ClusterMembershipSnapshot> changes = membership.MembershipUpdates.GetAsyncEnumerator(stoppingToken);
         Task<bool> changed = changes.MoveNextAsync().AsTask();
+        bool sessionsAreDue = true;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -29,7 +30,13 @@ public sealed partial class RunSweeper(
                 if (changed.IsCompletedSuccessfully)
                 {
                     changed = changes.MoveNextAsync().AsTask();
+                    sessionsAreDue = true;
+                }
+
+                if (sessionsAreDue)
+                {
                     int ended = await sweep.TerminateSessionsOfTheDeadAsync(silo.ClusterId, stoppingToken);
+                    sessionsAreDue = false;
                     if (ended > 0)
                     {
                         LogTerminated(logger, ended);

@@ -85,6 +85,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.ForceYielding);
         RequestContext.Clear();
         DelayDeactivation(Timeout.InfiniteTimeSpan);
+        _fence = null;
         ResilienceContext context = ResilienceContextPool.Shared.Get(continueOnCapturedContext: true, _stop.Token);
         try
         {
@@ -117,8 +118,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
     private async Task AttemptAsync()
     {
-        _fence = null;
-        if (await _runs.ClaimAsync(RunId, _silo.Address, _stop.Token) is not { } run)
+        if (await _runs.ClaimAsync(RunId, _silo.Address, _fence?.Epoch, _stop.Token) is not { } run)
         {
             return;
         }

@@ -42,20 +42,23 @@ public sealed class RunStore(Database database, NodeIdentity node)
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
 
     /// <summary>Takes the run over from whoever had it.</summary>
-    /// <returns>The run, or null where it is final or was never born.</returns>
-    public Task<ClaimedRun?> ClaimAsync(Guid runId, string silo, CancellationToken cancellation) =>
+    /// <param name="held">The epoch that this activation had, where it only goes on after a setback: a silo that was away for a while does not take the run back from its successor.</param>
+    /// <returns>The run, or null where it is final, was never born, or is a successor's.</returns>
+    public Task<ClaimedRun?> ClaimAsync(Guid runId, string silo, long? held, CancellationToken cancellation) =>
         database.Transaction(
             async c =>
             {
                 var run = await c.Command(
                     """
-                    with before as (select id, status from osa.validation_runs where id = $1 and status in ('pending', 'running') for update)
+                    with before as (
+                      select id, status from osa.validation_runs
+                      where id = $1 and status in ('pending', 'running') and ($4::bigint is null or epoch = $4::bigint or owner_silo = $2) for update)
                     update osa.validation_runs r
                     set epoch = epoch + 1, owner_silo = $2, status = 'running', started_at = coalesce(started_at, now()), next_step_at = now() + $3
                     from before where r.id = before.id
                     returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status
                     """,
-                    runId, silo, Lease).FirstOrDefault(
+                    runId, silo, Lease, held?.ToString()).FirstOrDefault(
                     r => new { Epoch = r.GetInt64(0), Convention = r.GetString(1), Version = r.GetString(2), Setbacks = r.GetInt32(3), Before = r.GetString(4) }, cancellation);
                 if (run is null)
                 {
@@ -195,12 +198,14 @@ public sealed class RunStore(Database database, NodeIdentity node)
             (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(), result.Log, unit.Hook, Lease);
         foreach (RunOutput o in outputs)
         {
+            // Fenced too: a successor's output under the same key would answer with a conflict instead of the lost fence.
             batch.And(
                 """
                 insert into osa.run_outputs (run_id, deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress, blob_id, byte_offset, byte_length, rows, sha256)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::uuid, $11, $12, $13, $14)
+                select $1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::uuid, $11, $12, $13, $14
+                from osa.validation_runs where id = $1 and epoch = $15 and status = 'running'
                 """,
-                fence.RunId, o.DepositionId, o.HookOrdinal, o.Hook, o.Unit, o.Attempt, o.Status, o.Reason, o.ProgressJson, o.BlobId?.ToString(), o.Offset, o.Length, o.Rows, o.Sha256);
+                fence.RunId, o.DepositionId, o.HookOrdinal, o.Hook, o.Unit, o.Attempt, o.Status, o.Reason, o.ProgressJson, o.BlobId?.ToString(), o.Offset, o.Length, o.Rows, o.Sha256, fence.Epoch);
         }
 
         return batch;

@@ -1,0 +1,56 @@
+using System.Text.Json.Nodes;
+
+namespace Osa.Cluster.Tests;
+
+/// <summary>Registration documents whose hooks do what the deposition's metadata say.</summary>
+internal static class ConventionDocuments
+{
+    /// <param name="digest">Image id of the test hooks.</param>
+    /// <param name="tables">One hook, and so one feature table, each.</param>
+    public static string Of(string id, string digest, params string[] tables) => new JsonObject
+    {
+        ["id"] = id,
+        ["title"] = id,
+        ["version"] = "1.0.0",
+        ["schema"] = new JsonArray(
+            new JsonObject { ["name"] = "behaviour", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
+        ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["max_count"] = 0, ["max_file_size"] = 1 },
+        ["hooks"] = new JsonArray([.. tables.Select(table => Hook(digest, table))]),
+    }.ToJsonString();
+
+    /// <summary>A behaviour: so many feature rows, after so many seconds.</summary>
+    public static string Rows(int count, double afterSeconds = 0) => new JsonObject
+    {
+        ["do"] = "steps",
+        ["steps"] = new JsonArray(
+            new JsonObject { ["do"] = "sleep", ["seconds"] = afterSeconds },
+            new JsonObject { ["do"] = "rows", ["count"] = count }),
+    }.ToJsonString();
+
+    private static JsonObject Hook(string digest, string table) => new()
+    {
+        ["image"] = "osa-test-hooks:latest",
+        ["digest"] = digest,
+        ["config"] = new JsonObject { ["do"] = "as-metadata-says" },
+        ["limits"] = new JsonObject { ["timeout_seconds"] = 120, ["memory"] = "64m", ["cpu"] = "0.5", ["pids"] = 64 },
+        ["manifest"] = new JsonObject
+        {
+            ["name"] = table,
+            ["record_schema"] = "Test",
+            ["cardinality"] = "many",
+            ["feature_schema"] = new JsonObject
+            {
+                ["columns"] = new JsonArray(
+                    Column("label", "string"),
+                    Column("position", "integer"),
+                    Column("score", "number"),
+                    Column("significant", "boolean"),
+                    Column("measured_at", "string", "date-time"),
+                    Column("details", "object")),
+            },
+        },
+    };
+
+    private static JsonObject Column(string name, string type, string? format = null) =>
+        new() { ["name"] = name, ["json_type"] = type, ["format"] = format, ["required"] = true };
+}

@@ -1,0 +1,128 @@
+using Osa.Client;
+using Osa.Testing;
+
+namespace Osa.Cluster.Tests;
+
+/// <summary>A silo stops (as a machine does that is suspended) between reading and committing, its successor takes over, and it wakes up again.</summary>
+public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilos>
+{
+    private const int LongCells = 50;
+
+    // Far from every other deadline on the way, of which declaring a silo dead is the longest.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+
+    private static readonly string[] Points =
+        ["submit.before_write", "submit.before_commit", "unit.before_attempt", "unit.before_result", "verdict.before_write", "verdict.before_commit"];
+
+    private TestCluster Cluster => pair.Cluster;
+
+    public static TheoryData<string> EveryPoint => [.. Points];
+
+    [Theory]
+    [MemberData(nameof(EveryPoint))]
+    public Task A_silo_that_sleeps_through_the_work_of_its_successor_changes_nothing_when_it_wakes(string point) =>
+        TestLength.RepeatAsync(() => Cluster.ExplainAsync(() => PauseAsync(point, wakeAfter: null)));
+
+    [Fact]
+    public async Task Fifty_silos_that_sleep_somewhere_for_some_time_lose_nothing_and_do_nothing_twice()
+    {
+        Assert.SkipUnless(TestLength.IsLong, "takes a quarter of an hour: OSA_TESTS_LONG=1");
+        var random = new Random(TestLength.Seed);
+        for (int cell = 1; cell <= LongCells; cell++)
+        {
+            string point = Points[random.Next(Points.Length)];
+            // Half of them wake before, while or shortly after they are declared dead.
+            TimeSpan? wakeAfter = random.Next(2) == 0 ? null : TimeSpan.FromSeconds(random.NextDouble() * 10);
+            try
+            {
+                await Cluster.ExplainAsync(() => PauseAsync(point, wakeAfter));
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new InvalidOperationException($"seed {TestLength.Seed}, cell {cell}, {point}, woken after {wakeAfter?.ToString() ?? "the verdict"}: {e.Message}", e);
+            }
+        }
+    }
+
+    /// <param name="wakeAfter">How long the silo sleeps; null: until its successor has brought the run to its verdict.</param>
+    private async Task PauseAsync(string point, TimeSpan? wakeAfter)
+    {
+        // A hook that is still at work when the silo stops is adopted; one that has ended is collected.
+        Draft draft = await Cluster.DraftAsync(Cluster.Silos[Random.Shared.Next(2)], pair.Convention, rows: 7, afterSeconds: 0.2);
+        foreach (TestSilo silo in Cluster.Silos)
+        {
+            silo.Process.Arm(point, "stop");
+        }
+
+        Task<Guid?> submitted = TrySubmitAsync(Cluster.Silos[Random.Shared.Next(2)], draft);
+        TestSilo sleeper = await FiredAsync(point);
+        TestSilo successor = pair.Other(sleeper);
+        Guid run;
+        if (wakeAfter is { } nap)
+        {
+            await Task.Delay(nap);
+            sleeper.Process.Signal("CONT");
+            run = await Cluster.SubmitPersistentlyAsync(draft);
+        }
+        else
+        {
+            run = await Cluster.SubmitPersistentlyAsync(draft, except: sleeper);
+            await Cluster.PassedAsync(run, Patience);
+            Assert.Equal(successor, (await Cluster.OwnerAsync(run)).Owner);
+            sleeper.Process.Signal("CONT");
+        }
+
+        await SettleAsync(sleeper);
+        await Cluster.RestartDeadAsync();
+        await Cluster.PassedAsync(run, Patience);
+        Assert.Equal(run, await submitted ?? run);
+        await ClusterInvariants.CheckAsync(Cluster, [draft]);
+    }
+
+    /// <summary>The silo that got to the point; the others may pass it from now on.</summary>
+    private async Task<TestSilo> FiredAsync(string point)
+    {
+        TestSilo stopped = await Eventually.Value(
+            () => Task.FromResult(Cluster.Silos.FirstOrDefault(s => File.Exists(Path.Combine(s.Process.FaultDirectory, point + ".fired")))),
+            Patience,
+            () => $"no silo got to {point}\n{Cluster.Logs()}");
+        foreach (TestSilo silo in Cluster.Silos)
+        {
+            File.Delete(Path.Combine(silo.Process.FaultDirectory, point));
+            File.Delete(Path.Combine(silo.Process.FaultDirectory, point + ".fired"));
+        }
+
+        return stopped;
+    }
+
+    /// <summary>Until the woken silo has done whatever it was about to do: it has ended, or it goes on as a member of the cluster.</summary>
+    private Task SettleAsync(TestSilo silo) => Eventually.True(
+        async () => !silo.IsUp || (!await Cluster.IsDeclaredDeadAsync(silo) && await AnswersAsync(silo)),
+        Patience,
+        () => $"silo {silo.Port} was declared dead, was woken, and neither ends nor works\n{Cluster.Logs()}");
+
+    private static async Task<bool> AnswersAsync(TestSilo silo)
+    {
+        try
+        {
+            await silo.Client.Node.StatusAsync();
+            return true;
+        }
+        catch (OsaClientException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<Guid?> TrySubmitAsync(TestSilo silo, Draft draft)
+    {
+        try
+        {
+            return await TestCluster.SubmitAsync(silo, draft);
+        }
+        catch (OsaClientException e) when (e.IsTransient)
+        {
+            return null;
+        }
+    }
+}
