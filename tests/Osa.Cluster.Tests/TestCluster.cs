@@ -188,7 +188,7 @@ internal sealed class TestCluster : IAsyncDisposable
 
     /// <summary>The last lines of every silo that there was.</summary>
     public string Logs(int lines = 40) => string.Join("\n", _all.Select(s =>
-        $"--- silo {s.Port} ({s.Roles}){(s.IsUp ? "" : ", which has ended")}\n" + string.Join("\n", s.Process.Log.Split('\n').TakeLast(lines))));
+        $"--- silo {s.Port} ({s.Roles}){(s.IsUp ? "" : ", which has ended")}\n" + string.Join("\n", s.Process.Log.Split('\n').Where(line => !line.StartsWith("   at ", StringComparison.Ordinal)).TakeLast(lines))));
 
     /// <summary>Runs a test, and adds the silos' logs to what went wrong.</summary>
     public async Task ExplainAsync(Func<Task> test)
