@@ -76,15 +76,19 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>Starts again what was killed or ended by itself, as a silo does that finds itself declared dead.</summary>
     public async Task RestartDeadAsync()
     {
-        for (int i = 0; i < _silos.Count; i++)
+        do
         {
-            if (!_silos[i].IsUp)
+            for (int i = 0; i < _silos.Count; i++)
             {
-                _silos[i] = await LaunchAsync(_silos[i].Roles, null);
+                if (!_silos[i].IsUp)
+                {
+                    _silos[i] = await LaunchAsync(_silos[i].Roles, null);
+                }
             }
-        }
 
-        await WaitUntilReadyAsync();
+            await WaitUntilReadyAsync();
+        }
+        while (_silos.Any(s => !s.IsUp));
     }
 
     /// <summary>Waits until membership has every silo and every container engine offers slots.</summary>
