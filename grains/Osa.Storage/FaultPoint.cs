@@ -35,10 +35,10 @@ public static partial class FaultPoint
             return;
         }
 
-        // A signal and not an exception: finally blocks must not run.
-        _ = Kill(Environment.ProcessId, File.ReadAllText(claimed).Trim() == "kill" ? SigKill : SigStop);
+        // A signal and not an exception: finally blocks must not run. To this thread: one to the process may stop the others first, and this one gets past the point.
+        _ = Raise(File.ReadAllText(claimed).Trim() == "kill" ? SigKill : SigStop);
     }
 
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int process, int signal);
+    [LibraryImport("libc", EntryPoint = "raise")]
+    private static partial int Raise(int signal);
 }

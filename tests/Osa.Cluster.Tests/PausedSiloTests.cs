@@ -18,45 +18,47 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
 
     public static TheoryData<string> EveryPoint => [.. Points];
 
-    [Theory]
-    [MemberData(nameof(EveryPoint))]
-    public Task A_silo_that_sleeps_through_the_work_of_its_successor_changes_nothing_when_it_wakes(string point) =>
-        TestLength.RepeatAsync(() => Cluster.ExplainAsync(() => PauseAsync(point, wakeAfter: null)));
-
-    [Fact]
-    public async Task Fifty_silos_that_sleep_somewhere_for_some_time_lose_nothing_and_do_nothing_twice()
+    /// <summary>Drawn with the seed, in the long form alone. Half of them wake before, while or shortly after they are declared dead.</summary>
+    public static TheoryData<int, string, double?> FiftySleeps
     {
-        Assert.SkipUnless(TestLength.IsLong, "takes a quarter of an hour: OSA_TESTS_LONG=1");
-        var random = new Random(TestLength.Seed);
-        for (int cell = 1; cell <= LongCells; cell++)
+        get
         {
-            string point = Points[random.Next(Points.Length)];
-            // Half of them wake before, while or shortly after they are declared dead.
-            TimeSpan? wakeAfter = random.Next(2) == 0 ? null : TimeSpan.FromSeconds(random.NextDouble() * 10);
-            try
+            var random = new Random(TestLength.Seed);
+            var sleeps = new TheoryData<int, string, double?>();
+            for (int i = 0; i < (TestLength.IsLong ? LongCells : 0); i++)
             {
-                await Cluster.ExplainAsync(() => PauseAsync(point, wakeAfter));
+                sleeps.Add(random.Next(), Points[random.Next(Points.Length)], random.Next(2) == 0 ? null : Math.Round(random.NextDouble() * 10, 1));
             }
-            catch (InvalidOperationException e)
-            {
-                throw new InvalidOperationException($"seed {TestLength.Seed}, cell {cell}, {point}, woken after {wakeAfter?.ToString() ?? "the verdict"}: {e.Message}", e);
-            }
+
+            return sleeps;
         }
     }
 
-    /// <param name="wakeAfter">How long the silo sleeps; null: until its successor has brought the run to its verdict.</param>
-    private async Task PauseAsync(string point, TimeSpan? wakeAfter)
+    [Theory]
+    [MemberData(nameof(EveryPoint))]
+    public Task A_silo_that_sleeps_through_the_work_of_its_successor_changes_nothing_when_it_wakes(string point)
     {
-        // A hook that is still at work when the silo stops is adopted; one that has ended is collected.
-        Draft draft = await Cluster.DraftAsync(Cluster.Silos[Random.Shared.Next(2)], pair.Convention, rows: 7, afterSeconds: 0.2);
+        var random = new Random(TestLength.Seed);
+        return TestLength.RepeatAsync(() => Cluster.ExplainAsync(() => PauseAsync(point, wakeAfter: null, random)));
+    }
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(FiftySleeps))]
+    public Task A_silo_that_sleeps_somewhere_for_some_time_loses_nothing_and_does_nothing_twice(int seed, string point, double? seconds) =>
+        Cluster.ExplainAsync(() => PauseAsync(point, seconds is { } s ? TimeSpan.FromSeconds(s) : null, new Random(seed)));
+
+    /// <param name="wakeAfter">How long the silo sleeps; null: until its successor has brought the run to its verdict.</param>
+    private async Task PauseAsync(string point, TimeSpan? wakeAfter, Random random)
+    {
+        await Cluster.RestartDeadAsync();
+        Draft draft = await Cluster.DraftAsync(Cluster.Silos[random.Next(2)], pair.Convention, rows: 7, afterSeconds: 0.2);
         foreach (TestSilo silo in Cluster.Silos)
         {
             silo.Process.Arm(point, "stop");
         }
 
-        Task<Guid?> submitted = TrySubmitAsync(Cluster.Silos[Random.Shared.Next(2)], draft);
+        Task<Guid?> submitted = TrySubmitAsync(Cluster.Silos[random.Next(2)], draft);
         TestSilo sleeper = await FiredAsync(point);
-        TestSilo successor = pair.Other(sleeper);
         Guid run;
         if (wakeAfter is { } nap)
         {
@@ -68,7 +70,7 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
         {
             run = await Cluster.SubmitPersistentlyAsync(draft, except: sleeper);
             await Cluster.PassedAsync(run, Patience);
-            Assert.Equal(successor, (await Cluster.OwnerAsync(run)).Owner);
+            Assert.NotEqual(sleeper, (await Cluster.OwnerAsync(run)).Owner);
             sleeper.Process.Signal("CONT");
         }
 
@@ -77,6 +79,7 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
         await Cluster.PassedAsync(run, Patience);
         Assert.Equal(run, await submitted ?? run);
         await ClusterInvariants.CheckAsync(Cluster, [draft]);
+        TestContext.Current.SendDiagnosticMessage($"{point}: asleep {(wakeAfter is null ? "until the verdict" : $"for {wakeAfter.Value.TotalSeconds:F1} s")}, epoch {(await Cluster.OwnerAsync(run)).Epoch}");
     }
 
     /// <summary>The silo that got to the point; the others may pass it from now on.</summary>

@@ -76,15 +76,19 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>Starts again what was killed or ended by itself, as a silo does that finds itself declared dead.</summary>
     public async Task RestartDeadAsync()
     {
-        for (int i = 0; i < _silos.Count; i++)
+        do
         {
-            if (!_silos[i].IsUp)
+            for (int i = 0; i < _silos.Count; i++)
             {
-                _silos[i] = await LaunchAsync(_silos[i].Roles, null);
+                if (!_silos[i].IsUp)
+                {
+                    _silos[i] = await LaunchAsync(_silos[i].Roles, null);
+                }
             }
-        }
 
-        await WaitUntilReadyAsync();
+            await WaitUntilReadyAsync();
+        }
+        while (_silos.Any(s => !s.IsUp));
     }
 
     /// <summary>Waits until membership has every silo and every container engine offers slots.</summary>
@@ -188,7 +192,7 @@ internal sealed class TestCluster : IAsyncDisposable
 
     /// <summary>The last lines of every silo that there was.</summary>
     public string Logs(int lines = 40) => string.Join("\n", _all.Select(s =>
-        $"--- silo {s.Port} ({s.Roles}){(s.IsUp ? "" : ", which has ended")}\n" + string.Join("\n", s.Process.Log.Split('\n').TakeLast(lines))));
+        $"--- silo {s.Port} ({s.Roles}){(s.IsUp ? "" : ", which has ended")}\n" + string.Join("\n", s.Process.Log.Split('\n').Where(line => !line.StartsWith("   at ", StringComparison.Ordinal)).TakeLast(lines))));
 
     /// <summary>Runs a test, and adds the silos' logs to what went wrong.</summary>
     public async Task ExplainAsync(Func<Task> test)
