@@ -9,13 +9,14 @@ using Osa.Grains.Hosts;
 using Osa.Grains.Validation;
 using Osa.Silo.Access;
 using Osa.Storage;
+using Osa.Storage.Depositions;
 using Osa.Storage.Validation;
 using Osa.V1;
 
 namespace Osa.Silo.Services;
 
 /// <summary>Validation runs over gRPC.</summary>
-public sealed class ValidationRunsService(RunQueries runs, NodeIdentity node, HostDirectory hosts, IGrainFactory grains, TimeProvider time)
+public sealed class ValidationRunsService(RunQueries runs, DepositionStore depositions, NodeIdentity node, HostDirectory hosts, IGrainFactory grains, TimeProvider time)
     : ValidationRuns.ValidationRunsBase
 {
     private static readonly TimeSpan Unattended = TimeSpan.FromSeconds(1);
@@ -26,7 +27,14 @@ public sealed class ValidationRunsService(RunQueries runs, NodeIdentity node, Ho
     public override async Task<ListRunsResponse> List(ListRunsRequest request, ServerCallContext context)
     {
         Guid deposition = node.LocalId(request.DepositionSrn, SrnType.Deposition, "deposition_srn");
-        IReadOnlyList<RunView> found = await runs.ListAsync(CallerInterceptor.CallerOf(context), deposition, context.CancellationToken);
+        Caller caller = CallerInterceptor.CallerOf(context);
+        IReadOnlyList<RunView> found = await runs.ListAsync(caller, deposition, context.CancellationToken);
+        if (found.Count == 0)
+        {
+            // Never submitted, or not there for this caller: only one of these is an empty list.
+            await depositions.GetAsync(caller, deposition, context.CancellationToken);
+        }
+
         return new ListRunsResponse { Runs = { found.Select(r => Message(r, null)) } };
     }
 

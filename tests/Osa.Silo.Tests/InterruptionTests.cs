@@ -1,0 +1,152 @@
+using System.Text.Json.Nodes;
+using Grpc.Core;
+using Osa.Client;
+using Osa.Client.Conventions;
+using Osa.Client.Depositions;
+using Osa.Client.Runs;
+using Osa.Testing;
+using Osa.V1;
+
+namespace Osa.Silo.Tests;
+
+/// <summary>A node, or its engine, that goes away in the middle and comes back.</summary>
+public sealed class InterruptionTests
+{
+    // Says once that it ran, and goes on long enough to be interrupted.
+    private static readonly JsonObject Behaviour = Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(8), Documents.Rows(3));
+
+    [Theory]
+    [InlineData("KILL")]
+    [InlineData("TERM")]
+    public async Task A_run_in_the_middle_of_which_the_node_ends_is_brought_to_its_verdict_by_the_next_start_with_the_same_container(string signal)
+    {
+        using var data = new TempDirectory();
+        string id = Documents.NewId("interrupted");
+        string table = Documents.NewTable("interrupted");
+        string deposition;
+        string runSrn;
+        string container;
+        await using (Archive first = await Archive.StartAsync(data.Path))
+        {
+            await first.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));
+            (DepositionHandle handle, RunHandle run) = await first.SubmitAsync(id, (JsonObject)Behaviour.DeepClone());
+            (deposition, runSrn) = (handle.Srn, run.Srn);
+            await Archive.WaitUntilTheHookRunsAsync(run);
+            container = Assert.Single(await Archive.ContainersOfAsync(runSrn));
+            if (signal == "KILL")
+            {
+                await first.Node.KillAsync();
+            }
+            else
+            {
+                Assert.Equal(0, await first.Node.TerminateAsync());
+            }
+        }
+
+        Assert.Equal([container], await Archive.ContainersOfAsync(runSrn));
+        await using Archive second = await Archive.StartAsync(data.Path);
+        ValidationRun verdict = await Archive.VerdictAsync(second.Ada.Runs.Handle(runSrn));
+
+        Assert.True(verdict.Status == RunStatus.Passed, verdict.Summary);
+        HookRun hook = Assert.Single(verdict.Hooks);
+        Assert.Equal(1, hook.Attempt);
+        Assert.Single(hook.Progress);
+        Assert.Equal([container], (await second.QueryAsync("select container_id from osa.run_units where run_id = $1", Archive.IdOf(runSrn))).Select(u => u[0]));
+        Assert.Equal(3, (await second.RowsAsync(table)).Count);
+        Assert.Equal("1", await second.ValueAsync("select count(*) from osa.records where deposition_id = $1", Archive.IdOf(deposition)));
+        Assert.Equal("1", await second.ValueAsync("select count(*) from osa.events where type = 'RecordPublished' or type = 'RecordPublishedEvent'"));
+        Assert.Equal(DepositionStatus.Accepted, (await second.Ada.Depositions.Handle(deposition).GetAsync()).Status);
+        await Cleanup.IsDoneAsync(second, runSrn);
+    }
+
+    [Fact]
+    public async Task A_node_killed_while_it_registers_leaves_nothing_and_the_repeated_request_succeeds()
+    {
+        using var data = new TempDirectory();
+        string database = await PostgresServer.CreateDatabaseAsync();
+        string id = Documents.NewId("killed");
+        string table = Documents.NewTable("killed");
+        JsonObject document = Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns));
+        await using (Archive first = await Archive.StartAsync(data.Path, database))
+        {
+            first.Node.Arm("registration.before_commit", "kill");
+            using var given = new CancellationTokenSource();
+            Task<Registration> registering = first.Admin.Conventions.RegisterAsync(document.ToJsonString(), cancellationToken: given.Token);
+            await first.Node.FiredAsync("registration.before_commit");
+            await given.CancelAsync();
+            await Assert.ThrowsAnyAsync<Exception>(() => registering);
+
+            foreach (string left in (string[])["osa.conventions", "osa.schemas", "osa.feature_tables", "osa.events"])
+            {
+                await Eventually.True(
+                    async () => await first.ValueAsync($"select count(*) from {left}") == "0", Archive.Patience, $"{left} is not empty");
+            }
+
+            Assert.False(await first.HasTableAsync(table));
+        }
+
+        await using Archive second = await Archive.StartAsync(data.Path, database);
+        Registration repeated = await second.RegisterAsync(document);
+
+        Assert.True(repeated.Created);
+        Assert.True(await second.HasTableAsync(table));
+        Assert.Equal(2, (await second.PublishAsync(id, Documents.Rows(2))).Provenance.Hooks[0].Rows);
+    }
+
+    [Fact]
+    public async Task Without_an_engine_it_starts_says_so_and_holds_runs_back_until_one_appears()
+    {
+        using var data = new TempDirectory();
+        string database = await PostgresServer.CreateDatabaseAsync();
+        string id = Documents.NewId("patient");
+        string table = Documents.NewTable("patient");
+        await using (Archive before = await Archive.StartAsync(data.Path, database))
+        {
+            await before.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));
+        }
+
+        string socket = data["docker.sock"];
+        await using Archive archive = await Archive.StartAsync(data.Path, database, engine: false, ("OSA_ENGINE", "unix://" + socket));
+        NodeStatus status = await archive.Admin.Node.StatusAsync();
+        Assert.Equal("degraded", status.Health);
+        Expect.Says("no container engine is ready: runs are held back until one is", string.Join('\n', status.Problems));
+        OsaClientException refusal = await Expect.RefusedAsync(
+            StatusCode.Unavailable,
+            () => OsaClient.Connect(archive.Node.Address, NodeProcess.Token(data.Path, "admin", NodeProcess.UserId("ada")), new OsaClientOptions { MaxRetries = 0 })
+                .Conventions.RegisterAsync(Documents.Convention(Documents.NewId("later"), "1.0.0", Documents.Hook(Documents.NewTable("later"))).ToJsonString()));
+        Expect.Says("Register again when one is", refusal.Message);
+
+        (DepositionHandle Deposition, RunHandle Run)[] held = await Expect.AllAsync(Enumerable.Range(1, 5).Select(i => archive.SubmitAsync(id, Documents.Rows(i))));
+        await Eventually.True(
+            async () => (await Expect.AllAsync(held.Select(h => h.Run.GetAsync()))).All(r => r.WaitingFor.Contains("engine", StringComparison.Ordinal)),
+            Archive.Patience,
+            "the runs do not say that they wait for an engine");
+        Assert.All(await Expect.AllAsync(held.Select(h => h.Deposition.GetAsync())), d => Assert.Equal(DepositionStatus.InValidation, d.Status));
+
+        File.CreateSymbolicLink(socket, "/var/run/docker.sock");
+        ValidationRun[] verdicts = await Expect.AllAsync(held.Select(h => Archive.VerdictAsync(h.Run)));
+
+        Assert.All(verdicts, v => Assert.True(v.Status == RunStatus.Passed && v.Hooks[0].Attempt == 1, v.ToString()));
+        Assert.Equal(15, (await archive.RowsAsync(table)).Count);
+        await archive.Node.WaitForEngineAsync();
+        Assert.Equal("healthy", (await archive.Admin.Node.StatusAsync()).Health);
+    }
+
+    [Fact]
+    public async Task A_graceful_stop_exits_with_0_and_the_next_start_has_everything()
+    {
+        using var data = new TempDirectory();
+        string id = Documents.NewId("stopped");
+        string record;
+        await using (Archive first = await Archive.StartAsync(data.Path))
+        {
+            await first.RegisterAsync(Documents.Convention(id, "1.0.0"));
+            record = (await first.PublishAsync(id)).Srn;
+            Assert.Equal(0, await first.Node.TerminateAsync());
+        }
+
+        Assert.False(File.Exists(Path.Combine(data.Path, "postgres", "cluster", "postmaster.pid")), "PostgreSQL was left running");
+        await using Archive second = await Archive.StartAsync(data.Path, engine: false);
+        Assert.Equal(record, (await second.Admin.Records.GetAsync(record)).Srn);
+    }
+}
