@@ -127,7 +127,7 @@ internal static class RunView
     private static void WriteVerdict(Screen screen, ValidationRun run)
     {
         // The summary begins with the verdict.
-        screen.Line(run.Summary.Length > 0 ? run.Summary : ProtoJson.State(run.Status));
+        screen.Line(run.Summary.Length > 0 ? run.Summary : ProtoJson.State(run.Status) ?? "");
         if (run.Status is RunStatus.Passed)
         {
             screen.Facts(("record", run.RecordSrn));
