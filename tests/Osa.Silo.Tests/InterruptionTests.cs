@@ -112,8 +112,7 @@ public sealed class InterruptionTests
         Expect.Says("no container engine is ready: runs are held back until one is", string.Join('\n', status.Problems));
         OsaClientException refusal = await Expect.RefusedAsync(
             StatusCode.Unavailable,
-            () => OsaClient.Connect(archive.Node.Address, NodeProcess.Token(data.Path, "admin", NodeProcess.UserId("ada")), new OsaClientOptions { MaxRetries = 0 })
-                .Conventions.RegisterAsync(Documents.Convention(Documents.NewId("later"), "1.0.0", Documents.Hook(Documents.NewTable("later"))).ToJsonString()));
+            () => archive.RegisterAsync(Documents.Convention(Documents.NewId("later"), "1.0.0", Documents.Hook(Documents.NewTable("later")))).WaitAsync(Archive.Patience));
         Expect.Says("Register again when one is", refusal.Message);
 
         (DepositionHandle Deposition, RunHandle Run)[] held = await Expect.AllAsync(Enumerable.Range(1, 5).Select(i => archive.SubmitAsync(id, Documents.Rows(i))));

@@ -12,15 +12,24 @@ public sealed class VerdictTests(SharedNode shared)
     [Fact]
     public async Task A_non_zero_exit_fails_with_the_tail_of_the_log()
     {
-        HookRun hook = await FailAsync(Documents.Steps(Documents.Do("log", ("lines", 2000)), Documents.Do("exit", ("code", 3), ("log", "KeyError: 'organism'"))));
+        HookRun hook = await FailAsync(Documents.Steps(Documents.Do("log", ("lines", 10)), Documents.Do("exit", ("code", 3), ("log", "KeyError: 'organism'"))));
 
-        Expect.Says("The hook exited with code 3. The end of its log:", hook.Reason);
+        Expect.Says("The hook exited with code 3. The end of its log:\n", hook.Reason);
         Expect.Says("KeyError: 'organism'", hook.Reason);
-        Expect.Says("line 2000 ", hook.Reason);
+        Expect.Says("line 10 ", hook.Reason);
         Assert.Equal(3, hook.ExitCode);
+    }
+
+    [Fact]
+    public async Task Of_a_long_log_the_beginning_and_the_end_are_kept()
+    {
+        HookRun hook = await FailAsync(Documents.Steps(Documents.Do("log", ("lines", 2000), ("width", 80)), Documents.Do("exit")));
+
         Expect.Says("line 1 ", hook.LogTail);
-        Expect.Says("KeyError: 'organism'", hook.LogTail);
-        Assert.InRange(hook.LogTail.Length, 1, 70_000);
+        Expect.Says("line 2000 ", hook.LogTail);
+        Assert.DoesNotContain("line 700 ", hook.LogTail, StringComparison.Ordinal);
+        Expect.Says("line 2000 ", hook.Reason);
+        Assert.InRange(hook.LogTail.Length, 60_000, 70_000);
     }
 
     [Fact]

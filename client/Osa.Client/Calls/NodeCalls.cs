@@ -81,9 +81,14 @@ internal sealed class NodeCalls
     /// early, is made again: after the first message for as long as it takes, before it <see cref="OsaClientOptions.MaxRetries"/> times.
     /// A message equal to the one before it is left out.
     /// </summary>
+    /// <param name="refusalsEnd">
+    /// A node that answers UNAVAILABLE itself is asked again <see cref="OsaClientOptions.MaxRetries"/> times and no more: its reason is the caller's
+    /// to act on. False: it is asked for as long as it takes.
+    /// </param>
     public async IAsyncEnumerable<T> ReconnectingAsync<T>(
         Func<CallOptions, AsyncServerStreamingCall<T>> start,
         Func<T, bool> isLast,
+        bool refusalsEnd,
         IProgress<OsaClientException>? reconnecting,
         [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : class, IEquatable<T>
@@ -121,7 +126,7 @@ internal sealed class NodeCalls
                 }
             }
 
-            if (last is null && failures >= options.MaxRetries)
+            if ((last is null || (refusalsEnd && IsAnswer(failure))) && failures >= options.MaxRetries)
             {
                 throw failure;
             }
@@ -155,6 +160,9 @@ internal sealed class NodeCalls
         }
         while (cursor.Length > 0);
     }
+
+    // A connection that could not be made, or broke, carries a local exception.
+    private static bool IsAnswer(OsaClientException failure) => failure.InnerException is RpcException { Status.DebugException: null };
 
     private TimeSpan Backoff(int failures)
     {

@@ -29,7 +29,7 @@ public sealed class ConventionsClient
         string documentJson, IProgress<string>? steps = null, CancellationToken cancellationToken = default)
     {
         var request = new RegisterConventionRequest { DocumentJson = documentJson };
-        var stream = calls.ReconnectingAsync(options => client.Register(request, options), IsLast, null, cancellationToken);
+        var stream = calls.ReconnectingAsync(options => client.Register(request, options), IsLast, refusalsEnd: true, null, cancellationToken);
         await foreach (var message in stream)
         {
             if (IsLast(message))

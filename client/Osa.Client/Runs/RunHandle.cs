@@ -30,7 +30,7 @@ public sealed class RunHandle
         IProgress<OsaClientException>? reconnecting = null, CancellationToken cancellationToken = default)
     {
         var request = new WatchRunRequest { Srn = Srn };
-        return calls.ReconnectingAsync(options => client.Watch(request, options), static run => run.Status.IsFinal(), reconnecting, cancellationToken);
+        return calls.ReconnectingAsync(options => client.Watch(request, options), static run => run.Status.IsFinal(), refusalsEnd: false, reconnecting, cancellationToken);
     }
 
     /// <summary>Waits for the verdict.</summary>
