@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using Osa.Client;
 using Osa.Cli.Output;
+using Osa.Client;
 
 namespace Osa.Cli;
 

@@ -53,6 +53,11 @@ internal static partial class Program
             LogRefused(logger, refusal.Message);
             return 1;
         }
+        catch (OperationCanceledException)
+        {
+            // Asked to end before it was up.
+            return 0;
+        }
         finally
         {
             if (postgres is not null)

@@ -34,7 +34,7 @@ public sealed class DepositTests
                 "check: running",
                 "check: parse: 1 sequence",
                 "check: passed in 1.5 s, 1 row",
-                "passed: all hooks passed",
+                "all hooks passed",
                 $"record\t{Rec}",
             ],
             done.Lines);

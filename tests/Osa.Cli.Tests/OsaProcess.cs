@@ -84,7 +84,8 @@ public sealed class OsaProcess : IDisposable
 
     private static OsaProcess Start(string program, Uri? node, IReadOnlyDictionary<string, string>? environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments)
+        // Whoever runs the tests in the background has SIGINT ignored, which is inherited.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", program, .. arguments])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Osa.Testing;
 using Osa.TestHooks.Support;
+using Osa.Testing;
 
 namespace Osa.Silo.Tests;
 

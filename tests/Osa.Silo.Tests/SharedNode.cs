@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Osa.Testing;
 using Osa.TestHooks.Support;
+using Osa.Testing;
 using Xunit.Sdk;
 
 [assembly: AssemblyFixture(typeof(Osa.Silo.Tests.SharedNode))]

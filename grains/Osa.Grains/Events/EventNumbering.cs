@@ -1,11 +1,11 @@
 using Microsoft.Extensions.Hosting;
-using Osa.Domain.Errors;
+using Microsoft.Extensions.Logging;
 using Osa.Storage.Events;
 
 namespace Osa.Grains.Events;
 
 /// <summary>Gives committed events their positions about every 100 ms; of several silos whoever gets there first does it.</summary>
-public sealed class EventNumbering(EventLog events, TimeProvider time) : BackgroundService
+public sealed partial class EventNumbering(EventLog events, TimeProvider time, ILogger<EventNumbering> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
@@ -18,10 +18,18 @@ public sealed class EventNumbering(EventLog events, TimeProvider time) : Backgro
                 await events.NumberAsync(stoppingToken);
                 await Task.Delay(Interval, time, stoppingToken);
             }
-            catch (Exception e) when (e is OsaException or OperationCanceledException)
+            catch (Exception away)
             {
+                if (!stoppingToken.IsCancellationRequested)
+                {
+                    LogAway(logger, away.Message);
+                }
+
                 await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
+
+    [LoggerMessage(7101, LogLevel.Warning, "Events could not be numbered: {Reason}")]
+    private static partial void LogAway(ILogger logger, string reason);
 }

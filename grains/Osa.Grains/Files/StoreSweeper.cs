@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Osa.Domain.Errors;
 using Osa.Storage.Files;
 
 namespace Osa.Grains.Files;
@@ -28,13 +27,13 @@ public sealed partial class StoreSweeper(BlobStore blobs, BlobReferences referen
                     await references.ForgetAsync(deletable, stoppingToken);
                 }
             }
-            catch (OsaException away)
-            {
-                LogAway(logger, away.Message);
-            }
             catch (OperationCanceledException)
             {
                 // The loop's condition ends it.
+            }
+            catch (Exception away)
+            {
+                LogAway(logger, away.Message);
             }
         }
     }

@@ -58,7 +58,7 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
                     LogReady(logger, description.EngineId, description.Version, _state.Capacity!.Slots);
                 }
             }
-            catch (OsaException away)
+            catch (Exception away) when (!stopping.IsCancellationRequested)
             {
                 if (_state.Text != away.Message)
                 {
@@ -67,7 +67,7 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
 
                 _state = new HostState(away.Message, _state.Description, null);
             }
-            catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+            catch (OperationCanceledException)
             {
                 return;
             }
@@ -101,9 +101,13 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
                     }
                 }
             }
-            catch (Exception e) when (e is OsaException or OperationCanceledException)
+            catch (Exception e) when (!stopping.IsCancellationRequested)
             {
-                // The next round looks again.
+                LogNotReaped(logger, e.Message);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
             }
         }
     }
@@ -116,7 +120,7 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
             {
                 await engine.RemoveAsync(removal.Name, removal.Id, stopping);
             }
-            catch (Exception e) when (e is OsaException or OperationCanceledException)
+            catch (Exception e)
             {
                 if (stopping.IsCancellationRequested)
                 {
@@ -155,6 +159,9 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
 
     [LoggerMessage(4003, LogLevel.Information, "Removing {Name}, which no run claims")]
     private static partial void LogReaped(ILogger logger, string name);
+
+    [LoggerMessage(4005, LogLevel.Warning, "Could not look for what nobody claims: {Reason}")]
+    private static partial void LogNotReaped(ILogger logger, string reason);
 
     [LoggerMessage(4004, LogLevel.Warning, "Could not remove {Name}: {Reason}")]
     private static partial void LogNotRemoved(ILogger logger, string name, string reason);

@@ -1,12 +1,12 @@
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Osa.Containers;
-using Osa.Domain.Errors;
 using Osa.Storage.Hosts;
 
 namespace Osa.Grains.Hosts;
 
 /// <summary>Writes this silo's row every second or two, and at once when its engine's state changes.</summary>
-public sealed class SiloHeartbeat(SiloTable silos, LocalSilo silo, IServiceProvider services, TimeProvider time) : BackgroundService
+public sealed partial class SiloHeartbeat(SiloTable silos, LocalSilo silo, IServiceProvider services, TimeProvider time, ILogger<SiloHeartbeat> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
@@ -30,13 +30,20 @@ public sealed class SiloHeartbeat(SiloTable silos, LocalSilo silo, IServiceProvi
 
                 await Task.Delay(_host is null ? Interval : Look, time, stoppingToken);
             }
-            catch (Exception e) when (e is OsaException or OperationCanceledException)
+            catch (Exception away)
             {
-                // Without the database there is nobody to read it.
+                if (!stoppingToken.IsCancellationRequested)
+                {
+                    LogAway(logger, away.Message);
+                }
+
                 await Task.Delay(Interval, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
     }
+
+    [LoggerMessage(4101, LogLevel.Warning, "This silo's row could not be written: {Reason}")]
+    private static partial void LogAway(ILogger logger, string reason);
 
     private SiloRow Row(HostState? state)
     {

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Osa.Domain.Errors;
 using Osa.Grains.Hosts;
 using Osa.Storage.Validation;
 
@@ -49,8 +48,9 @@ public sealed partial class RunSweeper(
             {
                 // The loop's condition ends it.
             }
-            catch (OsaException away)
+            catch (Exception away)
             {
+                // Whatever it was, the next round looks again: a sweep that ended would end the silo.
                 LogAway(logger, away.Message);
             }
         }
@@ -76,7 +76,7 @@ public sealed partial class RunSweeper(
         }
     }
 
-    [LoggerMessage(5101, LogLevel.Warning, "The sweep found no database: {Reason}")]
+    [LoggerMessage(5101, LogLevel.Warning, "The sweep for runs failed: {Reason}")]
     private static partial void LogAway(ILogger logger, string reason);
 
     [LoggerMessage(5102, LogLevel.Information, "Ended {Count} database sessions of silos that are dead")]

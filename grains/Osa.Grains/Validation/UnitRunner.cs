@@ -47,7 +47,7 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
                     throw new ElsewhereException(open.EngineId);
                 }
 
-                await LoseAsync(run.Fence, open, attempts, "no silo reaches its container engine any more", cancellation);
+                await LoseAsync(run.Fence, open, attempts, "no silo reaches its container engine any more", null, cancellation);
                 continue;
             }
 
@@ -85,10 +85,11 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
         Deposition deposition = await runs.SubmittedAsync(member.DepositionId, cancellation);
         if (await Host.Engine.PrepareAsync(Job(unit, run.Fence.RunId, hook, deposition), cancellation) is not PreparedContainer prepared)
         {
-            await LoseAsync(run.Fence, unit, attempts, "its container could not be taken up again", cancellation);
+            await LoseAsync(run.Fence, unit, attempts, "its container could not be taken up again", null, cancellation);
             return null;
         }
 
+        await runs.CheckAsync(run.Fence, cancellation);
         if (unit.KillReason is not null)
         {
             // On record, and perhaps never sent.
@@ -112,7 +113,8 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
 
         FaultPoint.Reached("unit.exited");
         KillReason? recorded = unit.KillReason is null ? null : WireName.Parse<KillReason>(unit.KillReason);
-        bool lostBefore = run.Setbacks == 0 && attempts.Exists(a => a.State == "lost");
+        // On an engine that stayed up: one that was away in between has set the run back.
+        bool lostBefore = run.Setbacks == 0 && attempts is [.., { LostWithExitCode: not null }, _];
         HookEvidence evidence = outcome.Evidence(hook.Limits, recorded, lostBefore);
         HookVerdict verdict = HookVerdict.Decide(evidence);
         CheckedOutput? features = null;
@@ -125,7 +127,7 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
 
         if (verdict is not HookVerdict.Final final)
         {
-            await LoseAsync(run.Fence, unit, attempts, ((HookVerdict.Lost)verdict).Reason, cancellation);
+            await LoseAsync(run.Fence, unit, attempts, ((HookVerdict.Lost)verdict).Reason, outcome.ExitCode, cancellation);
             return null;
         }
 
@@ -159,10 +161,10 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
         }
     }
 
-    private async Task LoseAsync(Fence fence, RunUnit unit, List<RunUnit> attempts, string because, CancellationToken cancellation)
+    private async Task LoseAsync(Fence fence, RunUnit unit, List<RunUnit> attempts, string because, long? exitCode, CancellationToken cancellation)
     {
-        await runs.MarkLostAsync(fence, unit, because, cancellation);
-        attempts[^1] = unit with { State = "lost", LostBecause = because };
+        await runs.MarkLostAsync(fence, unit, because, exitCode, cancellation);
+        attempts[^1] = unit with { State = "lost", LostWithExitCode = exitCode };
         await DoneWithAsync(unit, null);
     }
 

@@ -23,7 +23,7 @@ public sealed record RunMember(int Ordinal, Guid DepositionId, Guid OwnerId);
 
 /// <summary>One attempt of one hook over some of the run's depositions.</summary>
 public sealed record RunUnit(
-    int HookOrdinal, int Unit, int Attempt, string Hook, int FirstOrdinal, int LastOrdinal, string State, string EngineId, string ContainerName, string? KillReason, string? LostBecause);
+    int HookOrdinal, int Unit, int Attempt, string Hook, int FirstOrdinal, int LastOrdinal, string State, string EngineId, string ContainerName, string? KillReason, long? LostWithExitCode);
 
 /// <summary>What came out for one deposition and hook; rows of features are <paramref name="Rows"/> in a blob.</summary>
 public sealed record RunOutput(
@@ -84,12 +84,12 @@ public sealed class RunStore(Database database, NodeIdentity node)
                 {
                     units = await c.Command(
                         """
-                        select hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, state, engine_id, container_name, kill_reason, lost_because
+                        select hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, state, engine_id, container_name, kill_reason, exit_code
                         from osa.run_units where run_id = $1 order by hook_ordinal, unit, attempt
                         """,
                         runId).ToList(
                         r => new RunUnit(
-                            r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.TextOrNull(10)),
+                            r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.ValueOrNull<long>(10)),
                         cancellation);
                     outputs = await OutputsAsync(c, runId, cancellation);
                 }
@@ -147,12 +147,13 @@ public sealed class RunStore(Database database, NodeIdentity node)
         Fenced(fence, "update osa.run_units set kill_reason = $6 from fence where run_id = $1 and hook_ordinal = $3 and unit = $4 and attempt = $5", [reason], unit, cancellation);
 
     /// <summary>The attempt came to nothing through no fault of the hook; its container has no claim any more.</summary>
+    /// <param name="exitCode">Where the container had run and was lost.</param>
     /// <exception cref="FenceLostException"/>
-    public Task MarkLostAsync(Fence fence, RunUnit unit, string because, CancellationToken cancellation) =>
+    public Task MarkLostAsync(Fence fence, RunUnit unit, string because, long? exitCode, CancellationToken cancellation) =>
         Fenced(
             fence,
-            "update osa.run_units set state = 'lost', lost_because = $6, finished_at = now() from fence where run_id = $1 and hook_ordinal = $3 and unit = $4 and attempt = $5",
-            [because],
+            "update osa.run_units set state = 'lost', lost_because = $6, exit_code = $7::bigint, finished_at = now() from fence where run_id = $1 and hook_ordinal = $3 and unit = $4 and attempt = $5",
+            [because, exitCode?.ToString() ?? (object)DBNull.Value],
             unit,
             cancellation);
 
@@ -164,6 +165,14 @@ public sealed class RunStore(Database database, NodeIdentity node)
             "update osa.validation_runs r set waiting_for = $3, next_step_at = now() + $4, setbacks = case when $5 then setbacks + 1 else setbacks end from fence where r.id = fence.id",
             [waitingFor ?? (object)DBNull.Value, next, setback],
             null,
+            cancellation);
+
+    /// <summary>Whether the run is still this activation's: asked before a container is started, because a silo may have slept.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task CheckAsync(Fence fence, CancellationToken cancellation) =>
+        database.Run(
+            async c => await c.Command("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running'", fence.RunId, fence.Epoch)
+                .FirstOrDefault(_ => "mine", cancellation) ?? throw new FenceLostException(fence.RunId),
             cancellation);
 
     /// <summary>The owner still works on it.</summary>

@@ -11,8 +11,8 @@ using Osa.Silo.Access;
 using Osa.Storage;
 using Osa.Storage.Conventions;
 using Osa.V1;
-using Field = Osa.V1.Field;
 using Convention = Osa.Storage.Conventions.Convention;
+using Field = Osa.V1.Field;
 using RegistrationPlan = Osa.Grains.Conventions.RegistrationPlan;
 using Role = Osa.Domain.Access.Role;
 

@@ -46,7 +46,10 @@ public sealed class FeaturesService(FeatureTables tables, FeatureRows rows) : V1
 
     private static Column Message(FeatureColumn column) => new()
     {
-        Name = column.Name, Type = WireName.Of(column.Type), Format = column.Format ?? "", Required = column.Required,
+        Name = column.Name,
+        Type = WireName.Of(column.Type),
+        Format = column.Format ?? "",
+        Required = column.Required,
     };
 
     private static V1.FeatureRow Message(FeatureRow row) => new()

@@ -54,7 +54,10 @@ internal sealed class NodeBench : IAsyncDisposable
                     ["limits"] = new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "64m", ["cpu"] = "1.0" },
                     ["manifest"] = new JsonObject
                     {
-                        ["name"] = "nothing", ["record_schema"] = "Nothing", ["cardinality"] = "one", ["feature_schema"] = new JsonObject { ["columns"] = new JsonArray() },
+                        ["name"] = "nothing",
+                        ["record_schema"] = "Nothing",
+                        ["cardinality"] = "one",
+                        ["feature_schema"] = new JsonObject { ["columns"] = new JsonArray() },
                     },
                 }),
             }.ToJsonString());

@@ -89,8 +89,8 @@ public sealed class FeatureRoundTripTests(FeatureDatabase db)
     [Fact]
     public async Task Whatever_is_declared_and_emitted_is_read_back() =>
         await (from columns in GenColumn.Array[0, 8]
-         from rows in GenRow(columns).Array[0, 12]
-         select (columns, rows)).SampleAsync(
+               from rows in GenRow(columns).Array[0, 12]
+               select (columns, rows)).SampleAsync(
             async sample =>
             {
                 (GeneratedColumn[] columns, GeneratedRow[] rows) = sample;
