@@ -19,7 +19,8 @@ public sealed class RunTests(EngineFixture host)
 
         Assert.Equal(0, outcome.ExitCode);
         Assert.Equal(host.HooksDigest, outcome.ImageId);
-        Assert.InRange(outcome.Duration, TimeSpan.FromTicks(1), TimeSpan.FromSeconds(30));
+        // The engine notes the start after it happened: a program of a millisecond may end before it has started.
+        Assert.InRange(outcome.Duration, TimeSpan.Zero, TimeSpan.FromSeconds(30));
         Assert.IsType<OutputFile.Readable>(outcome.Output.Open("features.json", 1 << 20));
         Assert.Equal(new HookVerdict.Final(HookStatus.Passed, null), HookVerdict.Decide(outcome.Evidence(job.Limits, null, false)));
         await host.Engine.RemoveAsync(job.Name, outcome.ContainerId, default);
