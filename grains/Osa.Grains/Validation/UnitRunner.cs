@@ -22,6 +22,7 @@ namespace Osa.Grains.Validation;
 /// </summary>
 public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs, NodeLimits limits, HostDirectory hosts, IServiceProvider services, IGrainFactory grains, TimeProvider time)
 {
+    private static readonly TimeSpan Said = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(300);
 
     // Resolved when first needed: a silo without the containers role has none, and runs no units.
@@ -144,6 +145,7 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
     private async Task SlotAsync(Fence fence, RunUnit unit, HookLimits limits, RunPulseSource pulse, CancellationToken cancellation)
     {
         string? said = null;
+        long saidAt = 0;
         while (true)
         {
             SlotAnswer answer = await grains.ContainerHost(unit.EngineId).Acquire(new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu), cancellation);
@@ -152,9 +154,10 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
                 return;
             }
 
-            if (answer.WaitingFor != said)
+            // Hundreds may wait: a place in the queue is news once a minute.
+            if (answer.WaitingFor != said && (said is null || time.GetElapsedTime(saidAt) > Said))
             {
-                said = answer.WaitingFor;
+                (said, saidAt) = (answer.WaitingFor, time.GetTimestamp());
                 await runs.WaitAsync(fence, $"hook {unit.Hook} waits for {said}", RunStore.Lease, setback: false, cancellation);
                 pulse.Beat(unit.Hook);
             }

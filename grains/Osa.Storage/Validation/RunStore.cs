@@ -38,8 +38,8 @@ public sealed record EngineCapacity(int Slots, long MemoryBytes, double Cpu);
 /// <summary>The steps of a validation run, each one transaction under the run's epoch.</summary>
 public sealed class RunStore(Database database, NodeIdentity node)
 {
-    /// <summary>How long an owner may be silent before any silo may wake its run.</summary>
-    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
+    /// <summary>How long a living owner may be silent before any silo may wake its run; a dead one's is woken at once.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromMinutes(3);
 
     /// <summary>Takes the run over from whoever had it.</summary>
     /// <param name="held">The epoch that this activation had, where it only goes on after a setback: a silo that was away for a while does not take the run back from its successor.</param>

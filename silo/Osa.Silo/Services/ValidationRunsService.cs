@@ -20,6 +20,7 @@ public sealed class ValidationRunsService(RunQueries runs, DepositionStore depos
     : ValidationRuns.ValidationRunsBase
 {
     private static readonly TimeSpan Unattended = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Attended = TimeSpan.FromSeconds(30);
 
     public override async Task<ValidationRun> Get(GetRunRequest request, ServerCallContext context) =>
         Message(await runs.GetAsync(CallerInterceptor.CallerOf(context), Id(request.Srn), context.CancellationToken), null);
@@ -60,7 +61,14 @@ public sealed class ValidationRunsService(RunQueries runs, DepositionStore depos
                 return;
             }
 
-            pulse = await NextAsync(id, pulse, context.CancellationToken);
+            // While its grain says that nothing has happened, the rows are looked at only now and then.
+            long seen = pulse.Version;
+            long looked = time.GetTimestamp();
+            do
+            {
+                pulse = await NextAsync(id, pulse, context.CancellationToken);
+            }
+            while (pulse.Version == seen && pulse.Version != 0 && time.GetElapsedTime(looked) < Attended);
         }
     }
 
@@ -79,7 +87,7 @@ public sealed class ValidationRunsService(RunQueries runs, DepositionStore depos
         }
 
         await Task.Delay(Unattended, time, cancellation);
-        return seen;
+        return new RunPulse(0, null, []);
     }
 
     private Guid Id(string srn) => Guid.TryParseExact(srn, "D", out Guid bare) ? bare : node.LocalId(srn, SrnType.ValidationRun, "srn");
