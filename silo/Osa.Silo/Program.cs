@@ -13,7 +13,8 @@ internal static partial class Program
 {
     public static async Task<int> Main(string[] args)
     {
-        WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+        // Otherwise the working directory is watched with everything below it, for a settings file that this node does not have.
+        WebApplicationBuilder builder = WebApplication.CreateBuilder([.. args, "--hostBuilder:reloadConfigOnChange=false"]);
         builder.Configuration.AddEnvironmentVariables("OSA_");
         builder.Logging.AddSimpleConsole(o => o.SingleLine = true).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
         using ILoggerFactory startup = LoggerFactory.Create(l => l.AddSimpleConsole(o => o.SingleLine = true));
