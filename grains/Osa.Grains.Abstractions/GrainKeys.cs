@@ -13,16 +13,35 @@ namespace Osa.Grains;
 /// </summary>
 public static class GrainKeys
 {
-    public static IConventionGrain Convention(this IGrainFactory grains, string id) => grains.GetGrain<IConventionGrain>("conv:" + id);
+    public static IConventionGrain Convention(this IGrainFactory grains, string id) => Get<IConventionGrain>(grains, "conv:" + id);
 
-    public static IFeatureTableGrain FeatureTable(this IGrainFactory grains, string name) => grains.GetGrain<IFeatureTableGrain>("table:" + name);
+    public static IFeatureTableGrain FeatureTable(this IGrainFactory grains, string name) => Get<IFeatureTableGrain>(grains, "table:" + name);
 
-    public static IDepositionGrain Deposition(this IGrainFactory grains, Guid id) => grains.GetGrain<IDepositionGrain>("dep:" + id.ToString("D", CultureInfo.InvariantCulture));
+    public static IDepositionGrain Deposition(this IGrainFactory grains, Guid id) => Get<IDepositionGrain>(grains, "dep:" + id.ToString("D", CultureInfo.InvariantCulture));
 
-    public static IValidationRunGrain ValidationRun(this IGrainFactory grains, Guid id) => grains.GetGrain<IValidationRunGrain>("run:" + id.ToString("D", CultureInfo.InvariantCulture));
+    public static IValidationRunGrain ValidationRun(this IGrainFactory grains, Guid id) => Get<IValidationRunGrain>(grains, "run:" + id.ToString("D", CultureInfo.InvariantCulture));
 
-    public static IContainerHostGrain ContainerHost(this IGrainFactory grains, string engineId) => grains.GetGrain<IContainerHostGrain>("host:" + engineId);
+    public static IContainerHostGrain ContainerHost(this IGrainFactory grains, string engineId) => Get<IContainerHostGrain>(grains, "host:" + engineId);
+
+    // Orleans reads the attributes of the interface at every call, which costs more than the rest of a short call's way to its grain.
+    private static T Get<T>(IGrainFactory grains, string key)
+        where T : class, IGrainWithStringKey
+    {
+        if (Known<T>.Type is not { } known)
+        {
+            T first = grains.GetGrain<T>(key);
+            Known<T>.Type = Tuple.Create(first.GetGrainId().Type, ((GrainReference)(IAddressable)first).InterfaceType);
+            return first;
+        }
+
+        return (T)grains.GetGrain(GrainId.Create(known.Item1, key), known.Item2);
+    }
 
     /// <summary>What the key names, without its prefix.</summary>
     public static string Subject(string key) => key[(key.IndexOf(':', StringComparison.Ordinal) + 1)..];
+
+    private static class Known<T>
+    {
+        public static volatile Tuple<GrainType, GrainInterfaceType>? Type;
+    }
 }

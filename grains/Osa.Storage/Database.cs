@@ -93,6 +93,8 @@ public sealed class Database : IAsyncDisposable
             Timeout = 10,
             CommandTimeout = 0,
             KeepAlive = 30,
+            // Nothing here changes a session: no settings, no session locks, no temporary tables.
+            NoResetOnClose = true,
             MaxAutoPrepare = 200,
             AutoPrepareMinUsages = 2,
             Options = string.Join(

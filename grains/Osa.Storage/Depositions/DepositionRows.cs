@@ -10,13 +10,19 @@ internal static class DepositionRows
 {
     /// <summary>The columns that <see cref="Read"/> expects, of a table or CTE aliased <c>d</c>.</summary>
     public const string Columns =
-        """
-        d.id, d.owner_id, d.convention_id, d.convention_version, d.status, d.metadata::text,
+        $"""
+        {Before},
         (select coalesce(json_agg(json_build_object('name', f.name, 'blob', f.blob_id, 'size', f.size, 'sha256', f.sha256,
             'type', f.content_type, 'at', f.uploaded_at) order by f.name), '[]')::text
          from osa.deposition_files f where f.deposition_id = d.id),
-        d.run_id, d.reasons, d.record_srn, d.created_at, d.updated_at
+        {After}
         """;
+
+    /// <summary>The same of a deposition that was made in this statement and has no files.</summary>
+    public const string ColumnsOfNew = $"{Before}, '[]', {After}";
+
+    private const string Before = "d.id, d.owner_id, d.convention_id, d.convention_version, d.status, d.metadata::text";
+    private const string After = "d.run_id, d.reasons, d.record_srn, d.created_at, d.updated_at";
 
     public static Deposition Read(NpgsqlDataReader r) => new(
         r.GetGuid(0), r.GetGuid(1), r.GetString(2), r.GetString(3), WireName.Parse<DepositionStatus>(r.GetString(4))!.Value, r.GetString(5),

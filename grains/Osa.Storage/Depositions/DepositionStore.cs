@@ -62,7 +62,7 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
                 e as (
                   insert into osa.events (type, subject, audience, owner_id, payload)
                   select $7, $8, $9, $2, $10::jsonb from d)
-                select {DepositionRows.Columns} from d
+                select {DepositionRows.ColumnsOfNew} from d
                 """,
                 id, caller.UserId, version.Id, version.Version, metadata, key,
                 created.Type, created.Subject, WireName.Of(created.Audience), created.PayloadJson, convention == version.Id ? version.Ordinal.ToString() : null)
