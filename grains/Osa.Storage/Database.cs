@@ -14,7 +14,8 @@ public sealed class Database : IAsyncDisposable
     public Database(string connectionString, string session)
     {
         Session = session;
-        _short = Build(connectionString, session, maxPoolSize: 48, statementTimeout: TimeSpan.FromSeconds(30));
+        // Every session plans its statements anew: few busy ones cost PostgreSQL less than many.
+        _short = Build(connectionString, session, maxPoolSize: Math.Max(16, 4 * Environment.ProcessorCount), statementTimeout: TimeSpan.FromSeconds(30));
         // COPY and long reads have a cap of their own, and no statement timeout: a record may have millions of rows.
         _bulk = Build(connectionString, session, maxPoolSize: 8, statementTimeout: TimeSpan.Zero);
     }

@@ -4,10 +4,13 @@ using Osa.Storage.Events;
 
 namespace Osa.Grains.Events;
 
-/// <summary>Gives committed events their positions about every 100 ms; of several silos whoever gets there first does it.</summary>
+/// <summary>
+/// Gives committed events their positions every second, so that a reader, who does the same before reading, finds few to number; of
+/// several silos whoever gets there first does it.
+/// </summary>
 public sealed partial class EventNumbering(EventLog events, TimeProvider time, ILogger<EventNumbering> logger) : BackgroundService
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -15,7 +18,11 @@ public sealed partial class EventNumbering(EventLog events, TimeProvider time, I
         {
             try
             {
-                await events.NumberAsync(stoppingToken);
+                while (await events.NumberAsync(stoppingToken) == EventLog.LargestStep)
+                {
+                    // There are more.
+                }
+
                 await Task.Delay(Interval, time, stoppingToken);
             }
             catch (Exception away)

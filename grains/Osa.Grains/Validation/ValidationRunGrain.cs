@@ -158,12 +158,17 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
                 if (!outputs.TryGetValue((member.DepositionId, ordinal), out RunOutput? output))
                 {
                     output = await _units.RunAsync(run, convention.Hooks[ordinal], ordinal, member, _pulse, cancellation);
-                    _pulse.Beat();
                 }
 
                 if (output.Status != "passed")
                 {
                     standing.Remove(member);
+                }
+
+                // Behind the last one comes the verdict, which says it too.
+                if (standing.Count > 0 && ordinal < convention.Hooks.Count - 1)
+                {
+                    _pulse.Beat();
                 }
             }
         }

@@ -15,6 +15,9 @@ public sealed record FeedEvent(long Position, Guid Id, string Type, string Subje
 /// </summary>
 public sealed class EventLog(Database database)
 {
+    /// <summary>How many events one step numbers at most.</summary>
+    public const int LargestStep = 10_000;
+
     // Any fixed number; "osa" and a 2 in ASCII.
     private const long NumberingLock = 0x6F736132;
 
@@ -41,10 +44,10 @@ public sealed class EventLog(Database database)
                 // A statement of its own: the next one must take its snapshot after the lock is held.
                 await connection.Command("select pg_advisory_xact_lock($1)", NumberingLock).Execute(cancellation);
                 int numbered = await connection.Command(
-                    """
+                    $"""
                     with next as (
                       select id, row_number() over (order by id) as n
-                      from (select id from osa.events where position is null order by id limit 10000) unnumbered)
+                      from (select id from osa.events where position is null order by id limit {LargestStep}) unnumbered)
                     update osa.events e
                     set position = (select coalesce(max(position), 0) from osa.events) + next.n
                     from next where e.id = next.id

@@ -187,6 +187,8 @@ public sealed class RunStore(Database database, NodeIdentity node)
             async c =>
             {
                 await using var batch = new NpgsqlBatch(c);
+                // The next attempt's commit or the verdict's carries it to the disk; if the machine fails before, the hook runs again.
+                batch.And("set local synchronous_commit = off");
                 AppendResult(batch, fence, unit, result, outputs);
                 await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
                 return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.RunId);
