@@ -64,6 +64,9 @@ internal sealed class NodeBench : IAsyncDisposable
         return bench;
     }
 
+    /// <summary>A client with a connection of its own.</summary>
+    public OsaClient NewClient() => _node.Client();
+
     public Task<DepositionHandle> DraftAsync() => Client.Depositions.CreateAsync(Convention, new JsonObject { ["organism"] = "Homo sapiens" });
 
     /// <summary>Submit, and wait for the committed verdict.</summary>
