@@ -30,12 +30,18 @@ public sealed class CommandLineTests(SharedNode shared)
         Finished shown = await OsaAsync(null, "record", "show", record, "--json");
         Finished rows = await OsaAsync(null, "features", "query", table, "--record", record, "--json");
         Finished words = await OsaAsync(null, "features", "query", table);
+        Finished convention = await OsaAsync(null, "convention", "show", id, "--json");
+        Finished tables = await OsaAsync(null, "features", "list");
         Finished download = await OsaAsync(null, "record", "download", record, "--to", files["out"]);
 
         Assert.Equal((0, record), (shown.ExitCode, (string?)shown.Lines[0]["srn"]));
         Assert.Equal([0L, 1L, 2L], rows.Lines.Select(r => (long)r["position"]!));
         Assert.Equal("feature number 1", (string?)rows.Lines[1]["label"]);
         Expect.Says("feature number 2", words.Output);
+        Assert.True(convention.ExitCode == 0, convention.Error);
+        Expect.Says($":conv:{id}@1.0.0", convention.Output);
+        Assert.True(tables.ExitCode == 0, tables.Error);
+        Expect.Says(table, tables.Output);
         Assert.True(download.ExitCode == 0, download.Error);
         Assert.Equal("some data", await File.ReadAllTextAsync(Path.Combine(files["out"], "data.txt")));
     }
