@@ -11,17 +11,17 @@ alter table osa.depositions
 comment on column osa.depositions.revises is 'The record series that it will add a version to; null for a new record';
 comment on column osa.depositions.embargo_until is 'The record that it becomes is held until then; infinity: until it is released';
 
+create unique index depositions_one_revision on osa.depositions (revises) where status in ('draft', 'in_validation', 'in_review');
+
 alter table osa.validation_runs
   add column phase text not null default 'hooks' check (phase in ('hooks', 'review')),
   add column cancel_because text,
   add column share boolean not null default false,
-  add column tried boolean not null default false,
-  add column image text,
-  add column redrives uuid;
+  add column trial jsonb;
 comment on column osa.validation_runs.phase is 'review: its hooks are done and its next move is a curator''s';
 comment on column osa.validation_runs.cancel_because is 'Set once somebody wished the run to end; final when its container is gone';
 comment on column osa.validation_runs.share is 'Until its first container is claimed, further submissions of the moment may join it';
-comment on column osa.validation_runs.tried is 'A trial: judges, publishes nothing, changes no deposition';
+comment on column osa.validation_runs.trial is 'The convention document that a trial judges by: it publishes nothing and changes no deposition';
 create index validation_runs_share on osa.validation_runs (convention_id, convention_version) where share and status in ('pending', 'running');
 
 alter table osa.run_depositions
@@ -29,6 +29,7 @@ alter table osa.run_depositions
   add column review_since timestamptz,
   add column reviewed_by uuid,
   add column review_reason text;
+alter table osa.run_depositions add column settled_at timestamptz;
 alter table osa.run_depositions drop constraint run_depositions_status_check;
 alter table osa.run_depositions add constraint run_depositions_status_check
   check (status in ('passed', 'rejected', 'failed', 'cancelled', 'returned', 'left_out'));
@@ -52,4 +53,3 @@ comment on column osa.records.embargo_until is 'Seen by its owner and curators o
 comment on column osa.records.withdrawn_at is 'A tombstone: the name stays, its rows have left the feature tables';
 -- What default reads of features leave out: few, so that looking for them costs nothing.
 create index records_not_plain on osa.records (srn) where not is_current or embargo_until is not null or withdrawn_at is not null;
-create index records_series on osa.records (id, version);
