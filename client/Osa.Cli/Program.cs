@@ -34,8 +34,11 @@ internal static class Program
             DepositCommand.Create(),
             DepositionCommands.Create(),
             RunCommands.Create(),
+            CurateCommands.Create(),
             RecordCommands.Create(),
             FeatureCommands.Create(),
+            EventCommands.Create(),
+            CompletionCommand.Create(),
         };
         GlobalOptions.AddTo(root);
         var help = root.Options.OfType<HelpOption>().Single();

@@ -3,9 +3,12 @@ using Grpc.Net.Client;
 using Osa.Client.Calls;
 using Osa.Client.Conventions;
 using Osa.Client.Depositions;
+using Osa.Client.Events;
 using Osa.Client.Features;
 using Osa.Client.Nodes;
+using Osa.Client.Queries;
 using Osa.Client.Records;
+using Osa.Client.Reviews;
 using Osa.Client.Runs;
 
 namespace Osa.Client;
@@ -24,8 +27,11 @@ public sealed class OsaClient : IDisposable
         Runs = new RunsClient(new V1.ValidationRuns.ValidationRunsClient(channel), calls);
         Depositions = new DepositionsClient(new V1.Depositions.DepositionsClient(channel), Runs, calls);
         Conventions = new ConventionsClient(new V1.Conventions.ConventionsClient(channel), calls);
+        Curation = new CurationClient(new V1.Curation.CurationClient(channel), calls);
         Records = new RecordsClient(new V1.Records.RecordsClient(channel), calls);
         Features = new FeaturesClient(new V1.Features.FeaturesClient(channel), calls);
+        Queries = new QueriesClient(new V1.Queries.QueriesClient(channel), calls);
+        Events = new EventsClient(new V1.Events.EventsClient(channel), calls);
         Node = new NodeClient(new V1.Node.NodeClient(channel), calls);
     }
 
@@ -35,9 +41,15 @@ public sealed class OsaClient : IDisposable
 
     public RunsClient Runs { get; }
 
+    public CurationClient Curation { get; }
+
     public RecordsClient Records { get; }
 
     public FeaturesClient Features { get; }
+
+    public QueriesClient Queries { get; }
+
+    public EventsClient Events { get; }
 
     public NodeClient Node { get; }
 

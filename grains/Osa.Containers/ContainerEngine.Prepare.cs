@@ -58,6 +58,7 @@ public sealed partial class ContainerEngine
             [
                 Hardening.Bind(area.HostPath(area.InputOf(job.Name)), "/osa/in", readOnly: true),
                 Hardening.Bind(area.HostPath(area.OutputOf(job.Name)), "/osa/out", readOnly: false),
+                .. job.Records is null ? (Mount[])[] : [Hardening.Bind(area.HostPath(area.FilesOf(job.Name)), "/osa/files", readOnly: true)],
             ],
             engine.Cpus);
     }

@@ -56,11 +56,12 @@ public sealed partial class ContainerEngine
             outOfMemory,
             started,
             started is { } from && ParseTime(ended.State.FinishedAt) is { } to && to > from ? to - from : TimeSpan.Zero,
-            watch.Memory.PeakBytes,
+            watch.Use.PeakBytes,
             await log,
             output,
             progress)
         {
+            CpuTime = watch.Use.Cpu,
             Kill = watch.Killed,
             OutputLimitExceeded = ExceedsOutput(container),
             StartError = startError,
@@ -150,7 +151,7 @@ public sealed partial class ContainerEngine
     /// <summary>Watches one container until its end.</summary>
     private sealed class Watch(ContainerEngine engine, PreparedContainer container, TimeSpan timeout, Func<KillReason, Task> beforeKill)
     {
-        public MemoryPeak Memory { get; } = new(engine._api, container.Id);
+        public ResourceUse Use { get; } = new(engine._api, container.Id);
 
         /// <summary>The kill that was sent.</summary>
         public KillReason? Killed { get; private set; }
@@ -203,7 +204,7 @@ public sealed partial class ContainerEngine
                         continue;
                     }
 
-                    await Memory.SampleAsync(cancellationToken);
+                    await Use.SampleAsync(cancellationToken);
                     // The first looks come soon, for short containers; later ones cost at most a twentieth of the time.
                     TimeSpan cost = time.GetElapsedTime(before);
                     look = look * 2 < LongestLook ? look * 2 : LongestLook > cost * 20 ? LongestLook : cost * 20;

@@ -74,6 +74,13 @@ public sealed partial class ContainerEngine : IAsyncDisposable
         return new ProgressTail(new OutputDirectory(_scratch.OutputOf(containerName)));
     }
 
+    /// <summary>What the named container has logged so far: its first 16 KiB and last 48 KiB, as plain text; empty where there is none.</summary>
+    public async Task<string> ReadLogAsync(string containerName, CancellationToken cancellationToken)
+    {
+        ContainerJob.CheckName(containerName);
+        return await FindOwnAsync(containerName, cancellationToken) is { } id ? await ContainerLog.ReadAsync(_api, id, cancellationToken) : "";
+    }
+
     /// <summary>
     /// Ends the container of an attempt, and sees to it that one which never started never will. The caller has recorded why.
     /// Returns when the engine has taken the order; <see cref="RunAsync"/> returns when the container has ended.

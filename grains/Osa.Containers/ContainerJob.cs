@@ -20,6 +20,9 @@ public sealed partial record ContainerJob(string Name, JobLabels Labels, string 
     /// <summary>Files for <c>/osa/in/files</c>.</summary>
     public IReadOnlyList<InputFile> Files { get; init; } = [];
 
+    /// <summary>Depositions for <c>/osa/in/records.jsonl</c>, their files in <c>/osa/files/{id}</c>; null for a job of one.</summary>
+    public IReadOnlyList<BatchRecord>? Records { get; init; }
+
     /// <summary>Most bytes in <c>/osa/out</c>, and of any file that is written.</summary>
     public required long MaxOutputBytes { get; init; }
 
@@ -40,35 +43,43 @@ public sealed partial record ContainerJob(string Name, JobLabels Labels, string 
         long maxOutputBytes,
         int maxOutputFiles)
     {
-        Dictionary<string, ReadOnlyMemory<byte>> documents = new() { ["record.json"] = record };
-        if (config is { } content)
-            documents["config.json"] = content;
-        return new ContainerJob(
-            name,
-            labels,
-            hook.Image,
-            hook.Digest ?? throw OsaException.Precondition($"hook {hook.Name} has no digest: its image was never resolved"),
-            hook.Limits)
+        ContainerJob job = Of(name, labels, hook, config, "/osa/in/files", maxOutputBytes, maxOutputFiles);
+        return job with { Documents = new Dictionary<string, ReadOnlyMemory<byte>>(job.Documents) { ["record.json"] = record }, Files = files };
+    }
+
+    /// <summary>A job of the batch contract: many depositions, no network.</summary>
+    /// <inheritdoc cref="ForRecord"/>
+    public static ContainerJob ForBatch(
+        string name, JobLabels labels, HookDefinition hook, IReadOnlyList<BatchRecord> records, ReadOnlyMemory<byte>? config, long maxOutputBytes, int maxOutputFiles) =>
+        Of(name, labels, hook, config, "/osa/files", maxOutputBytes, maxOutputFiles) with { Records = records };
+
+    private static ContainerJob Of(
+        string name, JobLabels labels, HookDefinition hook, ReadOnlyMemory<byte>? config, string filesDirectory, long maxOutputBytes, int maxOutputFiles) => new(
+        name,
+        labels,
+        hook.Image,
+        hook.Digest ?? throw OsaException.Precondition($"hook {hook.Name} has no digest: its image was never resolved"),
+        hook.Limits)
         {
             Environment = new Dictionary<string, string>
             {
                 ["OSA_IN"] = "/osa/in",
                 ["OSA_OUT"] = "/osa/out",
-                ["OSA_FILES"] = "/osa/in/files",
+                ["OSA_FILES"] = filesDirectory,
                 ["OSA_HOOK_NAME"] = hook.Name,
             },
-            Documents = documents,
-            Files = files,
+            Documents = config is { } content ? new Dictionary<string, ReadOnlyMemory<byte>> { ["config.json"] = content } : new Dictionary<string, ReadOnlyMemory<byte>>(),
             MaxOutputBytes = maxOutputBytes,
             MaxOutputFiles = maxOutputFiles,
         };
-    }
 
     /// <exception cref="OsaException">InvalidArgument: a name that could leave its directory.</exception>
     internal void Check()
     {
         CheckName(Name);
-        foreach (string name in Documents.Keys.Concat(Files.Select(file => file.Name)))
+        if (Records?.FirstOrDefault(r => !TokenPattern().IsMatch(r.Id)) is { } record)
+            throw OsaException.Invalid("records", "id", $"'{record.Id}' cannot name a deposition in a container: 1 to 100 of a-z, 0-9 and hyphen");
+        foreach (string name in Documents.Keys.Concat(Files.Concat(Records?.SelectMany(r => r.Files) ?? []).Select(file => file.Name)))
         {
             if (name is "" or "." or ".." || name.AsSpan().ContainsAny('/', '\0') || System.Text.Encoding.UTF8.GetByteCount(name) > 255)
                 throw OsaException.Invalid("files", "file_name", $"'{name}' cannot be the name of a file in a container");
@@ -84,7 +95,15 @@ public sealed partial record ContainerJob(string Name, JobLabels Labels, string 
 
     [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9_\-]{1,199}\z", RegexOptions.NonBacktracking)]
     private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"\A[a-z0-9\-]{1,100}\z", RegexOptions.NonBacktracking)]
+    private static partial Regex TokenPattern();
 }
+
+/// <summary>One of the depositions that a container is given together.</summary>
+/// <param name="Id">An opaque token, <c>[a-z0-9-]+</c>; never a name that means something outside.</param>
+/// <param name="MetadataJson">A JSON object on one line.</param>
+public sealed record BatchRecord(string Id, string MetadataJson, IReadOnlyList<InputFile> Files);
 
 /// <summary>Whose attempt a container is.</summary>
 /// <param name="Attempt">From 1.</param>

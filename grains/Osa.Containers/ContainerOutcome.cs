@@ -64,6 +64,9 @@ public sealed record ContainerOutcome(
     OutputDirectory Output,
     IReadOnlyList<ProgressLine> Progress)
 {
+    /// <summary>CPU time of all its processes when it was last looked at; null for containers too short to be.</summary>
+    public TimeSpan? CpuTime { get; init; }
+
     /// <summary>The kill that this call sent, after it was recorded; null when it sent none.</summary>
     public KillReason? Kill { get; init; }
 

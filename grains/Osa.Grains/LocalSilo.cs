@@ -5,10 +5,11 @@ namespace Osa.Grains;
 /// <summary>This silo: where it is, and what it is for.</summary>
 /// <param name="Address">Orleans address, <c>ip:port@generation</c>, as rows name owners.</param>
 /// <param name="ClusterId">Orleans' cluster id, under which membership lists the silos.</param>
-public sealed record LocalSilo(string Address, string Name, string ClusterId, NodeRoles Roles)
+/// <param name="DataDirectory">Where it keeps files.</param>
+public sealed record LocalSilo(string Address, string Name, string ClusterId, NodeRoles Roles, string DataDirectory)
 {
-    public static LocalSilo Of(ILocalSiloDetails details, ClusterOptions cluster, NodeRoles roles) =>
-        new(AddressOf(details.SiloAddress), details.Name, cluster.ClusterId, roles);
+    public static LocalSilo Of(ILocalSiloDetails details, ClusterOptions cluster, NodeRoles roles, string dataDirectory) =>
+        new(AddressOf(details.SiloAddress), details.Name, cluster.ClusterId, roles, dataDirectory);
 
     /// <summary>The form in which <c>orleans.membership</c> joins address, port and generation.</summary>
     public static string AddressOf(SiloAddress address) => $"{address.Endpoint.Address}:{address.Endpoint.Port}@{address.Generation}";

@@ -34,6 +34,16 @@ public sealed class Database : IAsyncDisposable
     /// <summary>A transaction that copies rows in bulk, on a pool of its own.</summary>
     public Task<T> BulkTransaction<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Transaction(_bulk, work, cancellation);
 
+    /// <summary>Reads at one moment of the database, however long it takes, on the pool for bulk work.</summary>
+    public Task<T> Snapshot<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Run(
+        _bulk,
+        async connection =>
+        {
+            await using NpgsqlTransaction transaction = await connection.BeginTransactionAsync(System.Data.IsolationLevel.RepeatableRead, cancellation);
+            return await work(connection);
+        },
+        cancellation);
+
     public async ValueTask DisposeAsync()
     {
         await _short.DisposeAsync();
@@ -104,7 +114,8 @@ public sealed class Database : IAsyncDisposable
                 "-c idle_in_transaction_session_timeout=60s",
                 $"-c statement_timeout={(long)statementTimeout.TotalMilliseconds}",
                 "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
-                "-c timezone=UTC"),
+                // What is written as a literal relies on it.
+                "-c timezone=UTC -c standard_conforming_strings=on"),
         };
         return new NpgsqlDataSourceBuilder(builder.ConnectionString).Build();
     }

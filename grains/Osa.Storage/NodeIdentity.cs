@@ -43,6 +43,9 @@ public sealed record NodeIdentity(Guid ClusterId, string Domain)
 
     public Srn DepositionSrn(Guid id) => Srn.Deposition(Domain, id);
 
+    /// <summary>What all versions of a record are called together: a record's name without its version.</summary>
+    public string SeriesSrn(Guid series) => Srn.Record(Domain, series, 1).ToString().Split('@')[0];
+
     public Srn RunSrn(Guid id) => Srn.ValidationRun(Domain, id);
 
     public Srn ConventionSrn(string id, string version) => Srn.Create(Domain, SrnType.Convention, id, version);

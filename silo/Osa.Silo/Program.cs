@@ -16,7 +16,9 @@ internal static partial class Program
         // Otherwise the working directory is watched with everything below it, for a settings file that this node does not have.
         WebApplicationBuilder builder = WebApplication.CreateBuilder([.. args, "--hostBuilder:reloadConfigOnChange=false"]);
         builder.Configuration.AddEnvironmentVariables("OSA_");
-        builder.Logging.AddSimpleConsole(o => o.SingleLine = true).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
+        builder.Logging.Configure(o => o.ActivityTrackingOptions = ActivityTrackingOptions.TraceId | ActivityTrackingOptions.SpanId);
+        bool json = builder.Configuration["LOG_FORMAT"] == "json";
+        (json ? builder.Logging.ClearProviders().AddJsonConsole(o => o.IncludeScopes = true) : builder.Logging.AddSimpleConsole(o => o.SingleLine = true)).AddFilter("Orleans", LogLevel.Warning).AddFilter("Microsoft.AspNetCore", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddFilter("Polly", LogLevel.Warning);
         using ILoggerFactory startup = LoggerFactory.Create(l => l.AddSimpleConsole(o => o.SingleLine = true));
         ILogger logger = startup.CreateLogger("Osa.Silo");
         EmbeddedPostgres? postgres = null;
@@ -32,21 +34,25 @@ internal static partial class Program
                 postgres = await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { DataDirectory = options.Data }, logger, CancellationToken.None);
             }
 
-            string database = options.Database ?? postgres!.ConnectionString;
-            await Migrator.MigrateAsync(database, logger, TimeProvider.System, CancellationToken.None);
+            string connection = options.Database ?? postgres!.ConnectionString;
+            await Migrator.MigrateAsync(connection, logger, TimeProvider.System, CancellationToken.None);
             var blobs = new BlobStore(Path.Combine(options.Data, "store"));
             NodeIdentity node;
-            await using (var setup = new Database(database, "osa/start"))
+            await using (var setup = new Database(connection, "osa/start"))
             {
                 Guid store = await blobs.ProveAsync(await NodeIdentity.KnownStoreAsync(setup, CancellationToken.None), CancellationToken.None);
                 node = await NodeIdentity.EstablishAsync(setup, options.Domain, store, CancellationToken.None);
             }
 
-            WebApplication app = NodeHost.Build(builder, options, key, database, node, blobs);
+            WebApplication app = NodeHost.Build(builder, options, key, connection, node, blobs);
             await app.StartAsync();
             LogReady(logger, options.Listen, node.Domain, options.Roles, options.Data);
+            using var stopping = new CancellationTokenSource();
+            Task database = postgres?.KeepRunningAsync(TimeProvider.System, stopping.Token) ?? Task.CompletedTask;
             await app.WaitForShutdownAsync();
             await app.DisposeAsync();
+            await stopping.CancelAsync();
+            await database;
             return 0;
         }
         catch (OsaException refusal)

@@ -5,11 +5,15 @@ using Osa.Benchmarks.Nodes;
 // dotnet run -c Release --project tests/Osa.Benchmarks -- <name>...
 var benchmarks = new Dictionary<string, IBenchmark>(StringComparer.Ordinal)
 {
+    ["batch"] = new BatchBenchmark(),
     ["burst"] = new BurstBenchmark(),
     ["check"] = new CheckBenchmark(),
     ["copy"] = new CopyBenchmark(),
     ["copy-memory"] = new CopyMemoryBenchmark(),
     ["edits"] = new EditsBenchmark(),
+    ["events"] = new EventsBenchmark(),
+    ["query"] = new QueryBenchmark(),
+    ["share"] = new ShareBenchmark(),
     ["submit"] = new SubmitBenchmark(),
 };
 

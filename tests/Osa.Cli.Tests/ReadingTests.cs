@@ -34,7 +34,8 @@ public sealed class ReadingTests
                         "convention_srn": "urn:osa:localhost:conv:p@1.0.0", "schema_srn": null, "deposition_srn": null, "run_srn": null,
                         "hooks": [{"hook": "check", "digest": "sha256:00", "rows": 9007199254740993}]
                       },
-                      "published_at": "1970-01-01T00:00:00.5Z"
+                      "published_at": "1970-01-01T00:00:00.5Z",
+                      "current_srn": null, "embargo": null, "withdrawn_at": null, "withdrawn_because": null
                     }
                     """.Replace("CHECKSUM", Checksum("MALW"), StringComparison.Ordinal)),
                 Assert.Single(shown.JsonLines)),
@@ -68,47 +69,69 @@ public sealed class ReadingTests
     [Fact]
     public async Task Feature_rows_are_tab_separated_or_an_object_per_row()
     {
-        var rows = new FeatureRows
+        var rows = new QueryPage
         {
-            Columns = { new Column { Name = "sequence" }, new Column { Name = "length" }, new Column { Name = "mass" }, new Column { Name = "composition" }, new Column { Name = "note" } },
+            Columns =
+            {
+                new Column { Name = "record_srn" }, new Column { Name = "sequence" }, new Column { Name = "length" }, new Column { Name = "mass" }, new Column { Name = "composition" }, new Column { Name = "note" },
+            },
             Rows =
             {
-                new FeatureRow
+                new QueryRow
                 {
-                    RecordSrn = Srn,
-                    RunId = "r",
-                    CreatedAt = new Timestamp(),
                     Values =
                     {
-                        new FeatureValue { Text = "MALW" },
-                        new FeatureValue { Integer = long.MaxValue },
-                        new FeatureValue { Number = 0.1 },
-                        new FeatureValue { Json = """{"A":1}""" },
+                        new FeatureValue { Text = Srn }, new FeatureValue { Text = "MALW" }, new FeatureValue { Integer = long.MaxValue }, new FeatureValue { Number = 0.1 }, new FeatureValue { Json = """{"A":1}""" },
                         new FeatureValue(),
                     },
                 },
             },
         };
-        FeatureRowsRequest? asked = null;
-        await using var node = await ScriptedNode.StartAsync(script => script.Unary<FeatureRowsRequest, FeatureRows>("Features/Rows", request =>
+        var asked = new List<QueryRequest>();
+        await using var node = await ScriptedNode.StartAsync(script => script.Unary<QueryRequest, QueryPage>("Queries/Rows", request =>
         {
-            asked = request;
+            asked.Add(request);
             return rows;
         }));
 
         var words = await OsaProcess.RunAsync(node.Address, "features", "query", "proteins", "--record", Srn, "--limit", "7");
-        var json = await OsaProcess.RunAsync(node.Address, "features", "query", "proteins", "--json");
+        var json = await OsaProcess.RunAsync(
+            node.Address, "features", "query", "proteins", "--json", "--where", "length >= 100 and not (sequence prefix 'M''A' or mass in (1, -2.5e3)) and note is not null", "--sort", "-length,sequence", "--select", "length");
 
         Assert.Equal(["record_srn\tsequence\tlength\tmass\tcomposition\tnote", $"{Srn}\tMALW\t9223372036854775807\t0.1\t{{\"A\":1}}\t"], words.Lines);
         Assert.True(
             JsonNode.DeepEquals(
-                JsonNode.Parse($$"""
-                    {"record_srn":"{{Srn}}","run_id":"r","created_at":"1970-01-01T00:00:00Z",
-                     "sequence":"MALW","length":9223372036854775807,"mass":0.1,"composition":{"A":1},"note":null}
-                    """),
+                JsonNode.Parse($$"""{"record_srn":"{{Srn}}","sequence":"MALW","length":9223372036854775807,"mass":0.1,"composition":{"A":1},"note":null}"""),
                 Assert.Single(json.JsonLines)),
             json.Output);
-        Assert.Equal(("proteins", 5_000), (asked!.Table, asked.PageSize));
+        Assert.Equal(("proteins", true, 7, Srn), (asked[0].Source.Table, asked[0].Source.AllVersions, asked[0].PageSize, asked[0].Filter.Compare.Values[0].Text));
+        Assert.Equal((5_000, "length"), (asked[1].PageSize, Assert.Single(asked[1].Select)));
+        Assert.Equal([("length", true), ("sequence", false)], asked[1].Sort.Select(static key => (key.Column, key.Descending)));
+        Assert.Equal(
+            JsonNode.Parse("""
+                {"all": {"filters": [
+                  {"compare": {"column": "length", "op": "OPERATOR_GREATER_OR_EQUAL", "values": [{"integer": "100"}]}},
+                  {"not": {"any": {"filters": [
+                    {"compare": {"column": "sequence", "op": "OPERATOR_PREFIX", "values": [{"text": "M'A"}]}},
+                    {"compare": {"column": "mass", "op": "OPERATOR_IN", "values": [{"integer": "1"}, {"number": -2500}]}}]}}},
+                  {"not": {"compare": {"column": "note", "op": "OPERATOR_IS_NULL"}}}]}}
+                """)!.ToJsonString(),
+            JsonNode.Parse(JsonFormatter.Default.Format(asked[1].Filter))!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("length >", "--where")]
+    [InlineData("length = 5 and", "--where")]
+    [InlineData("length = 'open", "--where")]
+    [InlineData("= 5", "--where")]
+    [InlineData("a = 1 b = 2", "--where")]
+    public async Task What_is_no_condition_is_refused_with_its_place(string where, string said)
+    {
+        var refused = await OsaProcess.RunAsync(new Uri("http://127.0.0.1:9"), "features", "query", "proteins", "--where", where);
+
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains(said, refused.Error, StringComparison.Ordinal);
+        Assert.Contains("yntax error", refused.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Osa.TestHooks.Support;
 using Osa.Testing;
 
 namespace Osa.Silo.Tests;
@@ -20,19 +18,19 @@ public sealed class CommandLineTests(SharedNode shared)
         await File.WriteAllTextAsync(files["metadata.json"], Documents.Metadata(Documents.Rows(3)).ToJsonString());
         await File.WriteAllTextAsync(files["data.txt"], "some data");
 
-        Finished registered = await OsaAsync("admin", "convention", "register", files["convention.json"], "--json");
-        Finished deposited = await OsaAsync("depositor", "deposit", files["data.txt"], "--convention", id, "--metadata", files["metadata.json"], "--json");
+        OsaCommand registered = await OsaCommand.RunAsync(Archive, "admin", "convention", "register", files["convention.json"], "--json");
+        OsaCommand deposited = await OsaCommand.RunAsync(Archive, "depositor", "deposit", files["data.txt"], "--convention", id, "--metadata", files["metadata.json"], "--json");
         Assert.Equal((0, 0), (registered.ExitCode, deposited.ExitCode));
         Assert.True((bool)registered.Lines[^1]["created"]!);
         Assert.Equal("passed", (string?)deposited.Lines[^1]["run"]!["status"]);
         string record = (string)deposited.Lines[^1]["run"]!["record_srn"]!;
 
-        Finished shown = await OsaAsync(null, "record", "show", record, "--json");
-        Finished rows = await OsaAsync(null, "features", "query", table, "--record", record, "--json");
-        Finished words = await OsaAsync(null, "features", "query", table);
-        Finished convention = await OsaAsync(null, "convention", "show", id, "--json");
-        Finished tables = await OsaAsync(null, "features", "list");
-        Finished download = await OsaAsync(null, "record", "download", record, "--to", files["out"]);
+        OsaCommand shown = await OsaCommand.RunAsync(Archive, null, "record", "show", record, "--json");
+        OsaCommand rows = await OsaCommand.RunAsync(Archive, null, "features", "query", table, "--record", record, "--json");
+        OsaCommand words = await OsaCommand.RunAsync(Archive, null, "features", "query", table);
+        OsaCommand convention = await OsaCommand.RunAsync(Archive, null, "convention", "show", id, "--json");
+        OsaCommand tables = await OsaCommand.RunAsync(Archive, null, "features", "list");
+        OsaCommand download = await OsaCommand.RunAsync(Archive, null, "record", "download", record, "--to", files["out"]);
 
         Assert.Equal((0, record), (shown.ExitCode, (string?)shown.Lines[0]["srn"]));
         Assert.Equal([0L, 1L, 2L], rows.Lines.Select(r => (long)r["position"]!));
@@ -49,7 +47,7 @@ public sealed class CommandLineTests(SharedNode shared)
     [Fact]
     public async Task A_rejected_deposit_exits_with_1_and_the_reason()
     {
-        Finished rejected = await OsaAsync(
+        OsaCommand rejected = await OsaCommand.RunAsync(Archive,
             "depositor", "deposit", "--convention", shared.Obedient, "--set", $"behaviour={Documents.Reject("too short for a protein").ToJsonString()}");
 
         Assert.True(rejected.ExitCode == 1, rejected.Output + rejected.Error);
@@ -60,12 +58,12 @@ public sealed class CommandLineTests(SharedNode shared)
     [Fact]
     public async Task Errors_say_what_to_do_and_have_their_own_exit_codes()
     {
-        Finished noToken = await OsaAsync(null, "deposition", "list");
-        Finished smallRole = await OsaAsync("depositor", "node", "status");
-        Finished notFound = await OsaAsync("depositor", "record", "show", "urn:osa:localhost:rec:00000000-0000-4000-8000-000000000000@1");
-        Finished invalid = await OsaAsync("depositor", "record", "show", "nonsense");
-        Finished unknownConvention = await OsaAsync("depositor", "deposit", "--convention", "no-such-convention");
-        Finished json = await OsaAsync("depositor", "record", "show", "nonsense", "--json");
+        OsaCommand noToken = await OsaCommand.RunAsync(Archive, null, "deposition", "list");
+        OsaCommand smallRole = await OsaCommand.RunAsync(Archive, "depositor", "node", "status");
+        OsaCommand notFound = await OsaCommand.RunAsync(Archive, "depositor", "record", "show", "urn:osa:localhost:rec:00000000-0000-4000-8000-000000000000@1");
+        OsaCommand invalid = await OsaCommand.RunAsync(Archive, "depositor", "record", "show", "nonsense");
+        OsaCommand unknownConvention = await OsaCommand.RunAsync(Archive, "depositor", "deposit", "--convention", "no-such-convention");
+        OsaCommand json = await OsaCommand.RunAsync(Archive, "depositor", "record", "show", "nonsense", "--json");
 
         Assert.Equal((4, 4, 3, 2, 3), (noToken.ExitCode, smallRole.ExitCode, notFound.ExitCode, invalid.ExitCode, unknownConvention.ExitCode));
         Expect.Says("osa node token", noToken.Error);
@@ -78,8 +76,8 @@ public sealed class CommandLineTests(SharedNode shared)
     [Fact]
     public async Task The_node_tells_its_state_and_its_limits()
     {
-        Finished status = await OsaAsync("admin", "node", "status", "--json");
-        Finished limits = await OsaAsync(null, "node", "limits", "--json");
+        OsaCommand status = await OsaCommand.RunAsync(Archive, "admin", "node", "status", "--json");
+        OsaCommand limits = await OsaCommand.RunAsync(Archive, null, "node", "limits", "--json");
 
         Assert.Equal((0, "healthy"), (status.ExitCode, (string?)status.Lines[0]["health"]));
         Assert.Equal("ready", (string?)status.Lines[0]["container_hosts"]![0]!["state"]);
@@ -89,32 +87,11 @@ public sealed class CommandLineTests(SharedNode shared)
     [Fact]
     public async Task A_token_that_osa_issues_is_good()
     {
-        Finished issued = await OsaAsync(null, "node", "token", "--data", Archive.Data, "--role", "admin", "--user", "tester");
+        OsaCommand issued = await OsaCommand.RunAsync(Archive, null, "node", "token", "--data", Archive.Data, "--role", "admin", "--user", "tester");
         Assert.True(issued.ExitCode == 0, issued.Error);
 
-        Finished status = await OsaAsync(null, "node", "status", "--token", issued.Output.Trim(), "--json");
+        OsaCommand status = await OsaCommand.RunAsync(Archive, null, "node", "status", "--token", issued.Output.Trim(), "--json");
 
         Assert.True(status.ExitCode == 0, status.Error);
-    }
-
-    private async Task<Finished> OsaAsync(string? role, params string[] arguments)
-    {
-        string program = Path.Combine(StaticPrograms.SolutionDirectory, "artifacts", "bin", "Osa.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "osa");
-        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["OSA_NODE"] = Archive.Node.Address.ToString();
-        start.Environment["OSA_TOKEN"] = role is null ? "" : NodeProcess.Token(Archive.Data, role, NodeProcess.UserId("cleo"));
-        start.Environment["XDG_CONFIG_HOME"] = Path.Combine(Archive.Data, "no-config");
-        using Process osa = Process.Start(start)!;
-        osa.StandardInput.Close();
-        Task<string> error = osa.StandardError.ReadToEndAsync();
-        string output = await osa.StandardOutput.ReadToEndAsync().WaitAsync(Archive.Patience);
-        await osa.WaitForExitAsync();
-        return new Finished(osa.ExitCode, output, await error);
-    }
-
-    private sealed record Finished(int ExitCode, string Output, string Error)
-    {
-        /// <summary>What <c>--json</c> wrote, line by line.</summary>
-        public IReadOnlyList<JsonNode> Lines => [.. Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonNode.Parse(l)!)];
     }
 }

@@ -48,15 +48,16 @@ internal static class Documents
 
     /// <summary>A hook of the test image; without a config it does what the deposition's field <c>behaviour</c> says.</summary>
     public static JsonObject Hook(
-        string name, JsonArray? columns = null, JsonObject? config = null, string cardinality = "many", int timeoutSeconds = 60, string memory = "64m", string? image = null) => new()
+        string name, JsonArray? columns = null, JsonObject? config = null, string cardinality = "many", int timeoutSeconds = 60, string memory = "64m", string? image = null, string contract = "record", int? batchSize = null) => new()
         {
             ["image"] = image ?? StaticPrograms.TestHooksReference,
             ["digest"] = image is null ? HooksDigest : null,
             ["config"] = config ?? Do("as-metadata-says"),
-            ["limits"] = new JsonObject { ["timeout_seconds"] = timeoutSeconds, ["memory"] = memory, ["cpu"] = "1" },
+            ["limits"] = new JsonObject { ["timeout_seconds"] = timeoutSeconds, ["memory"] = memory, ["cpu"] = "1", ["batch_size"] = batchSize },
             ["manifest"] = new JsonObject
             {
                 ["name"] = name,
+                ["contract"] = contract,
                 ["cardinality"] = cardinality,
                 ["feature_schema"] = new JsonObject { ["columns"] = columns ?? [] },
             },

@@ -59,6 +59,55 @@ public sealed class InterruptionTests
         await Cleanup.IsDoneAsync(second, runSrn);
     }
 
+    [Theory]
+    [InlineData("verdict.before_begin")]
+    [InlineData("verdict.before_write")]
+    [InlineData("verdict.before_commit")]
+    public async Task A_run_whose_database_is_killed_between_the_result_and_the_verdict_gets_its_verdict_once(string point)
+    {
+        using var data = new TempDirectory();
+        (string id, string table) = (Documents.NewId("crash"), Documents.NewTable("crash"));
+        await using Archive archive = await Archive.StartAsync(data.Path);
+        await archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));
+        archive.Node.Arm(point, "stop");
+        (DepositionHandle deposition, RunHandle run) = await archive.SubmitAsync(id, Documents.Rows(5));
+        await archive.Node.FiredAsync(point);
+
+        // Everything of the server, as a machine's power does.
+        int server = int.Parse(File.ReadLines(Path.Combine(data.Path, "postgres", "cluster", "postmaster.pid")).First(), System.Globalization.CultureInfo.InvariantCulture);
+        foreach (int process in Children(server).Prepend(server))
+        {
+            // One that has ended by itself meanwhile is as good.
+            await Unprivileged.RunAsync("kill", "-9", process.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+
+        archive.Node.Signal("CONT");
+        ValidationRun verdict = await Archive.VerdictAsync(run);
+
+        Assert.True(verdict.Status == RunStatus.Passed, verdict.Summary);
+        Assert.Equal(5, (await archive.RowsAsync(table)).Count);
+        Assert.Equal("1", await archive.ValueAsync("select count(*) from osa.records where deposition_id = $1", Archive.IdOf(deposition.Srn)));
+        Assert.Equal("1", await archive.ValueAsync("select count(*) from osa.events where type like 'RecordPublished%'"));
+        Assert.Equal(DepositionStatus.Accepted, (await deposition.GetAsync()).Status);
+        await Cleanup.IsDoneAsync(archive, run.Srn);
+    }
+
+    private static List<int> Children(int process) =>
+        [.. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => int.Parse(name!, System.Globalization.CultureInfo.InvariantCulture))
+            .Where(id => StatOf(id) is { } stat && int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture) == process)];
+
+    private static string? StatOf(int process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process}/stat");
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
     [Fact]
     public async Task A_node_killed_while_it_registers_leaves_nothing_and_the_repeated_request_succeeds()
     {
@@ -113,7 +162,7 @@ public sealed class InterruptionTests
         OsaClientException refusal = await Expect.RefusedAsync(
             StatusCode.Unavailable,
             () => archive.RegisterAsync(Documents.Convention(Documents.NewId("later"), "1.0.0", Documents.Hook(Documents.NewTable("later")))).WaitAsync(Archive.Patience));
-        Expect.Says("Register again when one is", refusal.Message);
+        Expect.Says("Try again when one is", refusal.Message);
 
         (DepositionHandle Deposition, RunHandle Run)[] held = await Expect.AllAsync(Enumerable.Range(1, 5).Select(i => archive.SubmitAsync(id, Documents.Rows(i))));
         await Eventually.True(

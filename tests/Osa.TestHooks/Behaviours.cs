@@ -10,7 +10,7 @@ internal static class Behaviours
 {
     public static string In => Environment.GetEnvironmentVariable("OSA_IN") ?? "/osa/in";
 
-    private static string Out => Environment.GetEnvironmentVariable("OSA_OUT") ?? "/osa/out";
+    public static string Out => Environment.GetEnvironmentVariable("OSA_OUT") ?? "/osa/out";
 
     private static string Features => Path.Combine(Out, "features.json");
 
@@ -141,7 +141,7 @@ internal static class Behaviours
         file.Write(line.GetBuffer(), 0, (int)line.Length);
     }
 
-    private static string? Text(JsonElement config, string name) => config.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;
+    public static string? Text(JsonElement config, string name) => config.TryGetProperty(name, out JsonElement value) ? value.GetString() : null;
 
-    private static long Number(JsonElement config, string name, long otherwise) => config.TryGetProperty(name, out JsonElement value) ? value.GetInt64() : otherwise;
+    public static long Number(JsonElement config, string name, long otherwise) => config.TryGetProperty(name, out JsonElement value) ? value.GetInt64() : otherwise;
 }

@@ -9,4 +9,4 @@ string config = Path.Combine(Behaviours.In, "config.json");
 if (!File.Exists(config))
     return 0;
 using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
-return Behaviours.Run(document.RootElement);
+return File.Exists(Batch.Input) ? Batch.Run(document.RootElement) : Behaviours.Run(document.RootElement);

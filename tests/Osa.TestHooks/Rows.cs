@@ -11,8 +11,20 @@ internal static class Rows
 {
     public static void Write(string path, long count)
     {
-        DateTimeOffset start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
         using FileStream file = new(path, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 20);
+        Write(file, count);
+    }
+
+    public static string Text(long count)
+    {
+        using MemoryStream text = new();
+        Write(text, count);
+        return System.Text.Encoding.UTF8.GetString(text.GetBuffer(), 0, (int)text.Length);
+    }
+
+    private static void Write(Stream file, long count)
+    {
+        DateTimeOffset start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
         using Utf8JsonWriter json = new(file);
         json.WriteStartArray();
         for (long i = 0; i < count; i++)

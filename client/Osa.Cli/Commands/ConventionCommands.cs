@@ -14,6 +14,8 @@ internal static class ConventionCommands
         Register(),
         List(),
         ShowOne(),
+        Retire(),
+        Stop(),
         Schema(),
     };
 
@@ -91,6 +93,9 @@ internal static class ConventionCommands
             ("description", convention.Description),
             ("schema", convention.SchemaSrn),
             ("registered", Show.Time(convention.CreatedAt)),
+            ("retired", convention.RetiredAt is null ? null : $"{Show.Time(convention.RetiredAt)}: {convention.RetiredBecause}"),
+            ("curation", convention.Curation),
+            ("share", convention.Share ? "submissions of the same moment share a container" : null),
             ("files", $"{files.MinCount} to {files.MaxCount}{types}, each up to {Show.Bytes(files.MaxFileSize)}"));
         foreach (var field in convention.Fields)
         {
@@ -104,6 +109,34 @@ internal static class ConventionCommands
                 + $"{hook.TimeoutSeconds} s, {Show.Bytes(hook.MemoryBytes)}, {hook.Cpu} cpu, {hook.Pids} pids"
                 + $"{(hook.Image.Length > 0 ? $"; {hook.Image} {hook.Digest}" : "")}");
         }
+    }
+
+    private static Command Retire()
+    {
+        var srn = new Argument<string>("CONVENTION") { Description = "An SRN, or an id alone for its newest version" };
+        var reason = Reason.Required("Shown to depositors");
+        var retire = new Command("retire", "Take no new depositions under this version; drafts are told, and may still be submitted (admins only)") { srn, reason };
+        retire.Does(async context =>
+        {
+            var retired = await context.Osa.Conventions.RetireAsync(context.Get(srn), context.Get(reason)!, context.CancellationToken);
+            return context.Screen.Done(retired.ToJson(), $"retired {retired.Srn}");
+        });
+        return retire;
+    }
+
+    private static Command Stop()
+    {
+        var srn = new Argument<string>("CONVENTION") { Description = "An SRN, or an id alone for its newest version" };
+        var reason = Reason.Optional("Shown to depositors");
+        var stop = new Command("stop", "End everything that runs for this version; its depositions are drafts again (admins only)") { srn, reason };
+        stop.Does(async context =>
+        {
+            var runs = await context.Osa.Conventions.StopRunsAsync(context.Get(srn), context.Get(reason) ?? "", context.CancellationToken);
+            return context.Screen.Done(
+                new JsonObject { ["run_srns"] = new JsonArray([.. runs.Select(static run => JsonValue.Create(run))]) },
+                $"{runs.Count} run(s) end as soon as their containers are gone");
+        });
+        return stop;
     }
 
     private static Command Schema()

@@ -12,7 +12,7 @@ internal static class DepositCommand
 {
     private static readonly Argument<FileInfo[]> Files = new("FILES")
     {
-        Description = "The files to deposit",
+        Description = "The files to deposit; or, for many depositions, one directory with a folder for each (metadata.json and files), or one table given with --csv",
         Arity = ArgumentArity.ZeroOrMore,
     };
 
@@ -28,19 +28,38 @@ internal static class DepositCommand
         Description = "Only say what a submit would refuse; makes a draft with the files, and leaves it",
     };
 
+    private static readonly Option<FileInfo> Table = new("--csv")
+    {
+        Description = "Many depositions from a table: a row for each, columns are the convention's fields, 'files' lists paths beside the table; several values are separated by ';'",
+        HelpName = "TABLE.csv",
+    };
+
     public static Command Create()
     {
         var deposit = new Command("deposit", "Create a deposition, upload its files, submit it and watch it to its verdict")
         {
             Files,
             Convention,
+            Table,
+            EmbargoInput.Option,
             Check,
         };
         MetadataInput.AddTo(deposit);
         deposit.Validators.Add(static result =>
         {
             var files = result.GetResult(Files)?.Tokens.Select(static token => token.Value).ToList() ?? [];
-            foreach (var missing in files.Where(static file => !File.Exists(file)))
+            var isMany = result.GetResult(Table) is not null || files.Any(Directory.Exists);
+            if (isMany && (files.Count > 1 || (result.GetResult(Table) is not null && files.Count > 0)))
+            {
+                result.AddError("many depositions come from one directory, or from one table: give nothing else beside it");
+            }
+
+            if (isMany && (result.GetResult(MetadataInput.File) is not null || result.GetResult(SetAssignment.Option) is not null))
+            {
+                result.AddError("many depositions have their metadata in the directory or table: leave --metadata and --set out");
+            }
+
+            foreach (var missing in files.Where(file => !isMany && !File.Exists(file)))
             {
                 result.AddError($"there is no file {missing}");
             }
@@ -56,12 +75,26 @@ internal static class DepositCommand
 
     private static async Task<int> RunAsync(CommandContext context)
     {
+        var embargo = EmbargoInput.Parse(context.Get(EmbargoInput.Option));
+        FileSystemInfo? many = context.Get(Table) is { } table ? table : context.GetAll(Files) is [{ } one] && Directory.Exists(one.FullName) ? new DirectoryInfo(one.FullName) : null;
+        if (many is not null)
+        {
+            return many.Exists
+                ? await DepositManyCommand.RunAsync(context, context.Get(Convention)!, many, embargo, context.Get(Check))
+                : throw new UsageException($"there is no file {many.FullName}");
+        }
+
         var metadata = await MetadataInput.ReadAsync(context);
         var deposition = await context.Osa.Depositions.CreateAsync(context.Get(Convention)!, metadata, null, context.CancellationToken);
         Tell(context.Screen, "created", new JsonObject { ["deposition_srn"] = deposition.Srn }, $"draft {deposition.Srn}");
         try
         {
             await UploadAsync(context, deposition, context.GetAll(Files));
+            if (embargo is not null)
+            {
+                await deposition.SetEmbargoAsync(embargo, context.CancellationToken);
+            }
+
             if (context.Get(Check))
             {
                 return await CheckAsync(context, deposition);

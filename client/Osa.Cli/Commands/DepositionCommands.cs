@@ -25,6 +25,9 @@ internal static class DepositionCommands
         DeleteFile(),
         Validate(),
         Submit(),
+        Cancel(),
+        Withdraw(),
+        SetEmbargo(),
     };
 
     /// <summary>Submits, and watches where that is wanted.</summary>
@@ -191,6 +194,29 @@ internal static class DepositionCommands
         return submit;
     }
 
+    private static Command Cancel()
+    {
+        var reason = Reason.Optional("Kept with the deposition");
+        var cancel = new Command("cancel", "Take a deposition out of its run or review, back to draft") { Srn, reason };
+        cancel.Does(async context => Write(context.Screen, await Handle(context).CancelAsync(context.Get(reason) ?? "", context.CancellationToken)));
+        return cancel;
+    }
+
+    private static Command Withdraw()
+    {
+        var reason = Reason.Optional("Kept with the deposition");
+        var withdraw = new Command("withdraw", "Give a deposition up for good; a published one is a record, which a curator withdraws") { Srn, reason };
+        withdraw.Does(async context => Write(context.Screen, await Handle(context).WithdrawAsync(context.Get(reason) ?? "", context.CancellationToken)));
+        return withdraw;
+    }
+
+    private static Command SetEmbargo()
+    {
+        var embargo = new Command("embargo", "Say until when the record that a draft becomes is held: seen by you and curators only") { Srn, EmbargoInput.Option };
+        embargo.Does(async context => Write(context.Screen, await Handle(context).SetEmbargoAsync(EmbargoInput.Parse(context.Get(EmbargoInput.Option)), context.CancellationToken)));
+        return embargo;
+    }
+
     private static DepositionHandle Handle(CommandContext context) => context.Osa.Depositions.Handle(context.Get(Srn));
 
     private static int Write(Screen screen, Deposition deposition) => screen.Show(deposition, () =>
@@ -201,6 +227,9 @@ internal static class DepositionCommands
             ("convention", deposition.ConventionSrn),
             ("run", deposition.RunSrn),
             ("record", deposition.RecordSrn),
+            ("new version of", deposition.RevisesSrn),
+            ("embargo", EmbargoInput.Show(deposition.Embargo)),
+            ("notice", deposition.Notice),
             ("owner", deposition.OwnerId),
             ("created", Show.Time(deposition.CreatedAt)),
             ("updated", Show.Time(deposition.UpdatedAt)),

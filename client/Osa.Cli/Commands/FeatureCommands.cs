@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Osa.Cli.Input;
 using Osa.Cli.Output;
 using Osa.Client.Features;
 using Osa.V1;
@@ -10,12 +9,13 @@ namespace Osa.Cli.Commands;
 /// <summary><c>osa features</c>: what hooks emitted, as typed rows.</summary>
 internal static class FeatureCommands
 {
-    private const int LargestPage = 5_000;
+    private static readonly Argument<string> Table = new("TABLE") { Description = "The feature table's name" };
 
     public static Command Create() => new("features", "Feature tables: what hooks emitted for published records")
     {
         List(),
-        Query(),
+        QueryCommands.Query(Table, "Rows of a feature table, in the order they were published unless sorted", static table => new QuerySource { Table = table }),
+        QueryCommands.Export(Table, "All rows of a query over a feature table as one file, as of one moment", static table => new QuerySource { Table = table }),
     };
 
     private static Command List()
@@ -37,53 +37,39 @@ internal static class FeatureCommands
         return list;
     }
 
-    private static Command Query()
-    {
-        var table = new Argument<string>("TABLE") { Description = "The feature table's name" };
-        var record = new Option<string>("--record") { Description = "Only the rows of this record", HelpName = "SRN" };
-        var limit = NumberRange.Limit();
-        var query = new Command("query", "Rows of a feature table, in the order they were published") { table, record, limit };
-        query.Does(context =>
-        {
-            var most = context.Get(limit);
-            var rows = context.Osa.Features.RowsAsync(
-                context.Get(table), context.Get(record), most is > 0 and < LargestPage ? most.Value : LargestPage, context.CancellationToken);
-            return context.Screen.ListAsync(rows, most, ToJson, Columns, context.CancellationToken);
-        });
-        return query;
-    }
-
-    private static JsonObject ToJson(TypedFeatureRow row)
+    public static JsonObject ToJson(TypedFeatureRow row)
     {
         var json = new JsonObject
         {
-            ["record_srn"] = row.RecordSrn,
+            ["record_srn"] = row.RecordSrn.Length > 0 ? row.RecordSrn : null,
             ["run_id"] = row.RunId,
             ["created_at"] = Text(row.CreatedAt),
         };
         for (var i = 0; i < row.Columns.Count; i++)
         {
-            json[row.Columns[i].Name] = row.Values[i] switch
-            {
-                null => null,
-                JsonNode node => node.DeepClone(),
-                long number => JsonValue.Create(number),
-                double number when double.IsFinite(number) => JsonValue.Create(number),
-                bool truth => JsonValue.Create(truth),
-                var other => JsonValue.Create(Text(other)),
-            };
+            json[row.Columns[i].Name] = Json(row.Values[i]);
         }
 
         return json;
     }
 
-    private static IReadOnlyList<ListColumn<TypedFeatureRow>> Columns(TypedFeatureRow first) =>
+    public static JsonNode? Json(object? value) => value switch
+    {
+        null => null,
+        JsonNode node => node.DeepClone(),
+        long number => JsonValue.Create(number),
+        double number when double.IsFinite(number) => JsonValue.Create(number),
+        bool truth => JsonValue.Create(truth),
+        var other => JsonValue.Create(Text(other)),
+    };
+
+    public static IReadOnlyList<ListColumn<TypedFeatureRow>> Columns(TypedFeatureRow first) =>
     [
         new("record_srn", static row => row.RecordSrn),
         .. first.Columns.Select(static column => new ListColumn<TypedFeatureRow>(column.Name, row => Text(row[column.Name]))),
     ];
 
-    private static string Text(object? value) => value switch
+    public static string Text(object? value) => value switch
     {
         null => "",
         DateTimeOffset time => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.FFFFFFFZ"),

@@ -21,6 +21,7 @@ internal static class NodeCommands
         Key(),
         Token(),
         Status(),
+        Dashboard(),
         Limits(),
         Info(),
     };
@@ -151,8 +152,17 @@ internal static class NodeCommands
             ("health", node.Health),
             ("cluster", node.ClusterId),
             ("database", node.Database),
-            ("runs pending", node.RunsPending.ToString()),
-            ("runs running", node.RunsRunning.ToString()));
+            ("database size", Show.Bytes(node.DatabaseBytes)),
+            ("files", Show.Bytes(node.FileBytes)),
+            ("operations", node.Operations),
+            ("runs waiting", $"{node.RunsPending}{(node.RunsPending > 0 ? $", the oldest for {node.OldestWaitSeconds:0} s" : "")}"),
+            ("runs running", node.RunsRunning.ToString()),
+            ("runs in review", node.RunsInReview.ToString()));
+        foreach (var warning in node.Warnings)
+        {
+            screen.Line($"warning: {warning}");
+        }
+
         foreach (var problem in node.Problems)
         {
             screen.Line($"problem: {problem}");
@@ -160,7 +170,7 @@ internal static class NodeCommands
 
         foreach (var silo in node.Silos)
         {
-            screen.Line($"silo {silo.Name} ({silo.Address}): {silo.Status}, roles {string.Join(", ", silo.Roles)}");
+            screen.Line($"silo {silo.Name} ({silo.Address}): {silo.Status}, roles {string.Join(", ", silo.Roles)}, disk {Show.Bytes(silo.DiskFreeBytes)} free of {Show.Bytes(silo.DiskTotalBytes)}");
         }
 
         foreach (var host in node.ContainerHosts)
@@ -168,8 +178,19 @@ internal static class NodeCommands
             screen.Line(
                 $"container host {host.EngineId} on {host.Silo}: {host.State}, {host.SlotsUsed} of {host.Slots} slots, "
                 + $"{Show.Bytes(host.MemoryUsedBytes)} of {Show.Bytes(host.MemoryBytes)}, engine {host.EngineVersion} (API {host.ApiVersion}), "
-                + $"kernel {host.Kernel}, cgroup {host.CgroupVersion}");
+                + $"runc {host.RuncVersion}, kernel {host.Kernel}, cgroup {host.CgroupVersion}");
         }
+    }
+
+    private static Command Dashboard()
+    {
+        var dashboard = new Command("dashboard", "A link that opens the Orleans dashboard once, within a minute, on the node's machine (admins only)");
+        dashboard.Does(async context =>
+        {
+            var url = await context.Osa.Node.OpenDashboardAsync(context.CancellationToken);
+            return context.Screen.Done(new() { ["url"] = url }, url);
+        });
+        return dashboard;
     }
 
     private static Command Limits()

@@ -36,7 +36,7 @@ internal static class RunView
         return ForVerdict(verdict);
     }
 
-    public static int ForVerdict(ValidationRun run) => run.Status is RunStatus.Passed ? ExitCode.Ok : ExitCode.Verdict;
+    public static int ForVerdict(ValidationRun run) => run.Status is RunStatus.Passed || run.InReview ? ExitCode.Ok : ExitCode.Verdict;
 
     /// <summary>Hook by hook, as a terminal's table.</summary>
     public static Table HookTable(ValidationRun run)
@@ -102,6 +102,11 @@ internal static class RunView
 
     private static void WriteChanges(Screen screen, ValidationRun before, ValidationRun now)
     {
+        if (now.CancelReason.Length > 0 && now.CancelReason != before.CancelReason)
+        {
+            screen.Line($"to end ({now.CancelReason}) when its containers are gone");
+        }
+
         if (now.WaitingFor.Length > 0 && now.WaitingFor != before.WaitingFor)
         {
             screen.Line($"waiting for {now.WaitingFor}");
@@ -128,6 +133,17 @@ internal static class RunView
     {
         // The summary begins with the verdict.
         screen.Line(run.Summary.Length > 0 ? run.Summary : ProtoJson.State(run.Status) ?? "");
+        if (run.InReview)
+        {
+            screen.Note("A curator has the next word: osa curate shows what waits for one");
+            return;
+        }
+
+        if (run.Depositions.Count > 1)
+        {
+            WriteVerdicts(screen, run);
+        }
+
         if (run.Status is RunStatus.Passed)
         {
             screen.Facts(("record", run.RecordSrn));
@@ -135,6 +151,16 @@ internal static class RunView
         }
 
         screen.Note($"The logs of each hook: osa run show {run.Srn} --logs");
+    }
+
+    /// <summary>A line for each of several depositions.</summary>
+    public static void WriteVerdicts(Screen screen, ValidationRun run)
+    {
+        foreach (var verdict in run.Depositions)
+        {
+            screen.Line(string.Join('\t', new[] { verdict.DepositionSrn, verdict.Status.Length > 0 ? verdict.Status : verdict.Review.Length > 0 ? $"review {verdict.Review}" : "open", verdict.RecordSrn, verdict.Reason }
+                .Where(static part => part.Length > 0)));
+        }
     }
 
     private static string Words(Progress progress) =>

@@ -123,7 +123,7 @@ internal static class FileTransfer
             await call.RequestStream.WriteAsync(part, cancellationToken);
             return true;
         }
-        catch (Exception error) when (error is RpcException or InvalidOperationException or IOException)
+        catch (Exception error) when (error is RpcException or InvalidOperationException or IOException or HttpRequestException)
         {
             return false;
         }
@@ -135,7 +135,7 @@ internal static class FileTransfer
         {
             await call.RequestStream.CompleteAsync();
         }
-        catch (Exception error) when (error is RpcException or InvalidOperationException or IOException)
+        catch (Exception error) when (error is RpcException or InvalidOperationException or IOException or HttpRequestException)
         {
             // The call has ended already; its answer says why.
         }

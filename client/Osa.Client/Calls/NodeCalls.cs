@@ -136,6 +136,16 @@ internal sealed class NodeCalls
         }
     }
 
+    /// <summary>The messages of a stream that is asked for once.</summary>
+    public async IAsyncEnumerable<T> StreamAsync<T>(Func<CallOptions, AsyncServerStreamingCall<T>> start, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var call = start(StreamOptions(cancellationToken));
+        while (await TranslateAsync(call.ResponseStream.MoveNext, cancellationToken))
+        {
+            yield return call.ResponseStream.Current;
+        }
+    }
+
     /// <summary>Every item of a list, page after page.</summary>
     /// <param name="fetch">Cursor to (items, next cursor); the first and the last cursor are empty.</param>
     public static async IAsyncEnumerable<T> PagesAsync<T>(

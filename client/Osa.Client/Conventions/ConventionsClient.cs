@@ -64,6 +64,15 @@ public sealed class ConventionsClient
             },
             cancellationToken);
 
+    /// <summary>Nobody begins a deposition with this version any more.</summary>
+    public Task<Convention> RetireAsync(string srn, string reason, CancellationToken cancellationToken = default) =>
+        calls.UnaryAsync(options => client.RetireAsync(new RetireConventionRequest { Srn = srn, Reason = reason }, options), cancellationToken);
+
+    /// <summary>Everything that runs for this version shall end.</summary>
+    /// <returns>The runs.</returns>
+    public async Task<IReadOnlyList<string>> StopRunsAsync(string srn, string reason = "", CancellationToken cancellationToken = default) =>
+        (await calls.UnaryAsync(options => client.StopRunsAsync(new StopRunsRequest { Srn = srn, Reason = reason }, options), cancellationToken)).RunSrns;
+
     /// <summary>The JSON Schema of a registration document.</summary>
     public async Task<string> GetRegistrationSchemaAsync(CancellationToken cancellationToken = default) =>
         (await calls.UnaryAsync(options => client.GetRegistrationSchemaAsync(new GetRegistrationSchemaRequest(), options), cancellationToken)).Json;

@@ -96,12 +96,26 @@ public sealed class DepositionHandle
         return answer.Violations;
     }
 
+    /// <summary>Takes it out of the run or review it is in, back to draft.</summary>
+    public Task<Deposition> CancelAsync(string reason = "", CancellationToken cancellationToken = default) =>
+        calls.UnaryAsync(options => client.CancelAsync(new CancelDepositionRequest { Srn = Srn, Reason = reason }, options), cancellationToken);
+
+    /// <summary>Gives it up for good. What is published is a record, which only a curator withdraws.</summary>
+    public Task<Deposition> WithdrawAsync(string reason = "", CancellationToken cancellationToken = default) =>
+        calls.UnaryAsync(options => client.WithdrawAsync(new WithdrawDepositionRequest { Srn = Srn, Reason = reason }, options), cancellationToken);
+
+    /// <summary>Says until when the record that a draft becomes is held.</summary>
+    /// <param name="embargo">Null: not at all.</param>
+    public Task<Deposition> SetEmbargoAsync(Embargo? embargo, CancellationToken cancellationToken = default) =>
+        calls.UnaryAsync(options => client.SetEmbargoAsync(new SetEmbargoRequest { Srn = Srn, Embargo = embargo }, options), cancellationToken);
+
     /// <summary>Starts a validation run. A deposition that is in validation answers with the run it has.</summary>
     /// <param name="idempotencyKey">1 to 128 characters; the same key again answers with the same run. Default: a new one.</param>
     public async Task<RunHandle> SubmitAsync(string? idempotencyKey = null, CancellationToken cancellationToken = default)
     {
         var request = new SubmitDepositionRequest { Srn = Srn, IdempotencyKey = idempotencyKey ?? NodeCalls.NewIdempotencyKey() };
         var submission = await calls.UnaryAsync(options => client.SubmitAsync(request, options), cancellationToken);
-        return runs.Handle(submission.RunSrn);
+        // Others may be in the same run: what it is for this one is what whoever submitted it asks.
+        return runs.Handle(submission.RunSrn, Srn);
     }
 }

@@ -38,6 +38,18 @@ public sealed class DepositionsClient
         return Handle(deposition.Srn);
     }
 
+    /// <summary>Starts one run over 1 to 1,000 drafts of one convention version, or none.</summary>
+    /// <param name="idempotencyKey">1 to 128 characters; the same key again answers with the same run. Default: a new one.</param>
+    public async Task<RunHandle> SubmitManyAsync(IEnumerable<string> srns, string? idempotencyKey = null, CancellationToken cancellationToken = default)
+    {
+        var request = new SubmitDepositionsRequest { Srns = { srns }, IdempotencyKey = idempotencyKey ?? NodeCalls.NewIdempotencyKey() };
+        return runs.Handle((await calls.UnaryAsync(options => client.SubmitManyAsync(request, options), cancellationToken)).RunSrn);
+    }
+
+    /// <summary>Opens the draft of the next version of an own record, or answers with the one that is open.</summary>
+    public async Task<DepositionHandle> NewVersionAsync(string recordSrn, CancellationToken cancellationToken = default) =>
+        Handle((await calls.UnaryAsync(options => client.NewVersionAsync(new NewVersionRequest { RecordSrn = recordSrn }, options), cancellationToken)).Srn);
+
     /// <summary>Own depositions, newest first, without files and metadata.</summary>
     /// <param name="everybody">Everybody's; curators only.</param>
     /// <param name="status">Unspecified lists all.</param>

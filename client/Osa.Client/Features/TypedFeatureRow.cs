@@ -6,14 +6,13 @@ using Osa.V1;
 
 namespace Osa.Client.Features;
 
-/// <summary>One row of a feature table.</summary>
-/// <param name="Columns">The declared columns, in the order of <paramref name="Values"/>; system columns left out.</param>
+/// <summary>One row of an answer.</summary>
+/// <param name="Columns">In the order of <paramref name="Values"/>.</param>
 /// <param name="Values">
 /// By the column's type: <see cref="string"/>, <see cref="long"/>, <see cref="double"/>, <see cref="bool"/>, <see cref="DateTimeOffset"/>,
 /// <see cref="DateOnly"/>, <see cref="Guid"/>, <see cref="JsonNode"/> (arrays and objects) or null.
 /// </param>
-public sealed record TypedFeatureRow(
-    string RecordSrn, string RunId, DateTimeOffset CreatedAt, IReadOnlyList<Column> Columns, IReadOnlyList<object?> Values)
+public record TypedRow(IReadOnlyList<Column> Columns, IReadOnlyList<object?> Values)
 {
     /// <summary>The value of a column.</summary>
     /// <exception cref="KeyNotFoundException">The table has no such column.</exception>
@@ -33,16 +32,11 @@ public sealed record TypedFeatureRow(
         }
     }
 
-    internal static TypedFeatureRow From(IReadOnlyList<Column> columns, FeatureRow row)
-    {
-        if (row.Values.Count != columns.Count)
-        {
-            throw new OsaClientException(StatusCode.DataLoss, $"a row of {row.Values.Count} values for {columns.Count} columns");
-        }
+    internal static IReadOnlyList<TypedRow> Of(IReadOnlyList<Column> columns, IEnumerable<QueryRow> rows) => [.. rows.Select(row => new TypedRow(columns, Typed(columns, row.Values)))];
 
-        var values = columns.Zip(row.Values, Typed).ToArray();
-        return new TypedFeatureRow(row.RecordSrn, row.RunId, row.CreatedAt?.ToDateTimeOffset() ?? default, columns, values);
-    }
+    private protected static object?[] Typed(IReadOnlyList<Column> columns, IReadOnlyList<FeatureValue> values) => values.Count == columns.Count
+        ? [.. columns.Zip(values, Typed)]
+        : throw new OsaClientException(StatusCode.DataLoss, $"a row of {values.Count} values for {columns.Count} columns");
 
     private static object? Typed(Column column, FeatureValue value)
     {
@@ -69,4 +63,13 @@ public sealed record TypedFeatureRow(
             throw new OsaClientException(StatusCode.DataLoss, $"column {column.Name}: {error.Message}", null, error);
         }
     }
+}
+
+/// <summary>One row of a feature table.</summary>
+/// <param name="Columns">The declared columns; system columns left out.</param>
+public sealed record TypedFeatureRow(
+    string RecordSrn, string RunId, DateTimeOffset CreatedAt, IReadOnlyList<Column> Columns, IReadOnlyList<object?> Values) : TypedRow(Columns, Values)
+{
+    internal static TypedFeatureRow From(IReadOnlyList<Column> columns, FeatureRow row) =>
+        new(row.RecordSrn, row.RunId, row.CreatedAt?.ToDateTimeOffset() ?? default, columns, Typed(columns, row.Values));
 }

@@ -22,6 +22,10 @@ public sealed class NodeClient
     public async Task<IReadOnlyList<Limit>> LimitsAsync(CancellationToken cancellationToken = default) =>
         (await calls.UnaryAsync(options => client.LimitsAsync(new NodeLimitsRequest(), options), cancellationToken)).Limits;
 
+    /// <summary>A link that opens the Orleans dashboard once, within a minute, on the node's own machine. Admins only.</summary>
+    public async Task<string> OpenDashboardAsync(CancellationToken cancellationToken = default) =>
+        (await calls.UnaryAsync(options => client.OpenDashboardAsync(new OpenDashboardRequest(), options), cancellationToken)).Url;
+
     /// <summary>Silos, container hosts and what is wrong with them. Admins only.</summary>
     public Task<NodeStatus> StatusAsync(CancellationToken cancellationToken = default) =>
         calls.UnaryAsync(options => client.StatusAsync(new NodeStatusRequest(), options), cancellationToken);

@@ -22,11 +22,12 @@ public sealed class RecordsClient
 
     /// <summary>Records, newest first, without files.</summary>
     /// <param name="convention">A convention id (all versions) or SRN (one); null lists all.</param>
-    public IAsyncEnumerable<Record> ListAsync(string? convention = null, int pageSize = 0, CancellationToken cancellationToken = default) =>
+    /// <param name="allVersions">Old versions too.</param>
+    public IAsyncEnumerable<Record> ListAsync(string? convention = null, int pageSize = 0, bool allVersions = false, CancellationToken cancellationToken = default) =>
         NodeCalls.PagesAsync<Record>(
             async (cursor, token) =>
             {
-                var request = new ListRecordsRequest { Convention = convention ?? "", PageSize = pageSize, Cursor = cursor };
+                var request = new ListRecordsRequest { Convention = convention ?? "", PageSize = pageSize, Cursor = cursor, AllVersions = allVersions };
                 var page = await calls.UnaryAsync(options => client.ListAsync(request, options), token);
                 return (page.Records, page.NextCursor);
             },

@@ -5,7 +5,7 @@ using Osa.Domain.Errors;
 namespace Osa.Containers.Scratch;
 
 /// <summary>
-/// Directories of attempts: <c>{name}/in</c>, <c>in/files</c>, <c>out</c> and the marker <c>staged</c>. A directory has its final
+/// Directories of attempts: <c>{name}/in</c>, <c>in/files</c>, <c>out</c>, for many depositions <c>files/{id}</c>, and the marker <c>staged</c>. A directory has its final
 /// name only when it is complete. The parents are 0700; what is mounted has modes that work for uid 65534 whatever the umask.
 /// </summary>
 internal sealed class ScratchArea(string root, string dataDirectory, string? hostDataDirectory)
@@ -22,6 +22,9 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
     public string PathOf(string name) => Path.Combine(_root, name);
 
     public string InputOf(string name) => Path.Combine(_root, name, "in");
+
+    /// <summary>Where each of many depositions has its folder.</summary>
+    public string FilesOf(string name) => Path.Combine(_root, name, "files");
 
     public string OutputOf(string name) => Path.Combine(_root, name, "out");
 
@@ -65,6 +68,8 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
                 WriteFile(Path.Combine(input, name), content);
             foreach (InputFile file in job.Files)
                 PlaceFile(file.SourcePath, Path.Combine(files, file.Name));
+            if (job.Records is not null)
+                StageRecords(job.Records, Path.Combine(input, "records.jsonl"), Path.Combine(making, "files"));
             WriteFile(Path.Combine(making, "staged.new"), marker.ToBytes());
             File.Move(Path.Combine(making, "staged.new"), Path.Combine(making, "staged"));
             if (Posix.RenameNew(making, PathOf(job.Name)) == 0)
@@ -173,6 +178,25 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
     {
         Directory.CreateDirectory(path);
         File.SetUnixFileMode(path, mode);
+    }
+
+    private static void StageRecords(IReadOnlyList<BatchRecord> records, string path, string files)
+    {
+        Make(files, ReadableDirectory);
+        using (StreamWriter lines = new(new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 18)) { NewLine = "\n" })
+        {
+            foreach (BatchRecord record in records)
+                lines.WriteLine($$"""{"id":"{{record.Id}}","metadata":{{record.MetadataJson}}}""");
+        }
+
+        File.SetUnixFileMode(path, ReadableFile);
+        foreach (BatchRecord record in records.Where(r => r.Files.Count > 0))
+        {
+            string folder = Path.Combine(files, record.Id);
+            Make(folder, ReadableDirectory);
+            foreach (InputFile file in record.Files)
+                PlaceFile(file.SourcePath, Path.Combine(folder, file.Name));
+        }
     }
 
     private static void WriteFile(string path, ReadOnlyMemory<byte> content)

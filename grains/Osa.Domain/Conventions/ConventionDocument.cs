@@ -11,7 +11,24 @@ public sealed record ConventionDocument(
     string? Description,
     IReadOnlyList<FieldDefinition> Schema,
     FileRequirements FileRequirements,
-    IReadOnlyList<HookDefinition> Hooks);
+    IReadOnlyList<HookDefinition> Hooks)
+{
+    /// <summary>Who decides about what its hooks passed. Default: nobody, it is published.</summary>
+    public Curation Curation { get; init; }
+
+    /// <summary>Whether submissions of the same moment may share a run, and so the containers of hooks of the batch contract. Default: no.</summary>
+    public bool Share { get; init; }
+}
+
+/// <summary>Who decides about what the hooks passed.</summary>
+public enum Curation
+{
+    /// <summary>It is published.</summary>
+    Automatic,
+
+    /// <summary>A curator approves it or returns it.</summary>
+    Curator,
+}
 
 /// <summary>Which files a deposition must carry.</summary>
 /// <param name="AcceptedTypes">Suffixes with their dot, lower case, such as <c>.fasta</c> or <c>.fastq.gz</c>; empty accepts all.</param>

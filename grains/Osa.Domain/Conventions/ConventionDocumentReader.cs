@@ -64,13 +64,15 @@ public static partial class ConventionDocumentReader
             ? ReadFileRequirements(requirements, limits)
             : new FileRequirements([], 0, 0, 1);
         List<HookDefinition> hooks = ReadHooks(reader, limits, violations);
+        Curation curation = reader.Choice<Curation>("curation", required: false) ?? Curation.Automatic;
+        bool share = reader.Flag("share", required: false) ?? false;
         if (reader.Optional("source") is not null)
         {
             reader.Report("source", "unsupported", "must be null: this node does not pull from sources yet; register the convention without one");
         }
 
         reader.Close();
-        return new ConventionDocument(id ?? ConventionId.FromTitle(title ?? ""), canonicalVersion, title ?? "", description, schema, files, hooks);
+        return new ConventionDocument(id ?? ConventionId.FromTitle(title ?? ""), canonicalVersion, title ?? "", description, schema, files, hooks) { Curation = curation, Share = share };
     }
 
     private static List<FieldDefinition> ReadSchema(ObjectReader reader, NodeLimits limits, ViolationList violations)

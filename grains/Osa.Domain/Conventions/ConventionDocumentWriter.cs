@@ -39,6 +39,17 @@ public static class ConventionDocumentWriter
         }
 
         writer.WriteEndArray();
+        // Left out where they are the default: versions that were registered before these members existed keep their text.
+        if (document.Curation != Curation.Automatic)
+        {
+            writer.WriteString("curation", WireName.Of(document.Curation));
+        }
+
+        if (document.Share)
+        {
+            writer.WriteBoolean("share", true);
+        }
+
         writer.WriteEndObject();
     });
 
@@ -138,6 +149,11 @@ public static class ConventionDocumentWriter
         writer.WriteString("memory", hook.Limits.MemoryBytes.ToString(CultureInfo.InvariantCulture));
         writer.WriteString("cpu", ExactNumber.Of(hook.Limits.Cpu).ToPlainText());
         writer.WriteNumber("pids", hook.Limits.Pids);
+        if (hook.Limits.BatchSize != HookLimits.MaxBatchSize)
+        {
+            writer.WriteNumber("batch_size", hook.Limits.BatchSize);
+        }
+
         writer.WriteEndObject();
         WriteManifest(writer, hook.Manifest);
         writer.WriteEndObject();
@@ -159,6 +175,11 @@ public static class ConventionDocumentWriter
             writer.WriteString("json_type", WireName.Of(column.Type));
             WriteOptional(writer, "format", column.Format);
             writer.WriteBoolean("required", column.Required);
+            if (!column.Index)
+            {
+                writer.WriteBoolean("index", false);
+            }
+
             writer.WriteEndObject();
         }
 

@@ -49,6 +49,9 @@ public sealed record NodeLimits
     [Description("Largest features.json, in bytes. Default: 4 GiB.")]
     public long MaxFeatureBytes { get; init; } = 4L << 30;
 
+    [Description("Longest line of what a batch hook leaves for one deposition, in bytes. Default: 64 MiB.")]
+    public int MaxBatchLineBytes { get; init; } = 64 << 20;
+
     [Description("Most feature rows of one hook for one deposition. Default: 10,000,000.")]
     public long MaxFeatureRows { get; init; } = 10_000_000;
 
@@ -85,6 +88,7 @@ public sealed record NodeLimits
         MaxFeatureBytes = long.MaxValue,
         MaxFeatureRows = long.MaxValue,
         MaxFeatureValueBytes = int.MaxValue,
+        MaxBatchLineBytes = int.MaxValue,
         MaxOutputBytes = long.MaxValue,
         MaxOutputFiles = int.MaxValue,
         MaxFileNameBytes = int.MaxValue,

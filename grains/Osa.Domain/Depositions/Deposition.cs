@@ -4,6 +4,9 @@ namespace Osa.Domain.Depositions;
 /// <param name="Files">In the order of their names.</param>
 /// <param name="RunId">The newest run, or null before the first submit.</param>
 /// <param name="Reasons">Why the newest run sent it back to draft.</param>
+/// <param name="Revises">The record series that it will add a version to; null for a new record.</param>
+/// <param name="EmbargoUntil">The record is held until then; <see cref="DateTime.MaxValue"/>: until it is released.</param>
+/// <param name="RetiredBecause">Of a draft: why its convention version was retired; null while it is not.</param>
 [GenerateSerializer]
 [Immutable]
 [Alias("osa.deposition-row")]
@@ -19,7 +22,10 @@ public sealed record Deposition(
     [property: Id(8)] IReadOnlyList<string> Reasons,
     [property: Id(9)] string? RecordSrn,
     [property: Id(10)] DateTime CreatedAt,
-    [property: Id(11)] DateTime UpdatedAt);
+    [property: Id(11)] DateTime UpdatedAt,
+    [property: Id(12)] Guid? Revises,
+    [property: Id(13)] DateTime? EmbargoUntil,
+    [property: Id(14)] string? RetiredBecause);
 
 /// <summary>A file of a deposition or record: its name, and the blob that holds its bytes.</summary>
 /// <param name="Size">Bytes.</param>

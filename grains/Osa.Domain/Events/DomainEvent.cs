@@ -29,4 +29,10 @@ public static class EventTypes
     public const string ValidationFailed = "ValidationFailed";
     public const string DepositionApproved = "DepositionApproved";
     public const string RecordPublished = "RecordPublished";
+    public const string ReviewRequested = "ReviewRequested";
+    public const string DepositionReturned = "DepositionReturned";
+    public const string DepositionWithdrawn = "DepositionWithdrawn";
+    public const string RecordReleased = "RecordReleased";
+    public const string RecordWithdrawn = "RecordWithdrawn";
+    public const string ConventionRetired = "ConventionRetired";
 }

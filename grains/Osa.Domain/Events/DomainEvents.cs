@@ -84,13 +84,47 @@ public static class DomainEvents
     public static DomainEvent DepositionApproved(Srn run, Srn deposition, string metadataJson) =>
         OfRun(EventTypes.DepositionApproved, run, deposition, writer => WriteMetadata(writer, metadataJson));
 
-    public static DomainEvent RecordPublished(Srn record, Srn deposition, Srn run, string metadataJson) =>
-        Create(EventTypes.RecordPublished, record, EventAudience.Public, writer =>
+    /// <param name="embargoed">It is its owner's and the curators' until it is released.</param>
+    public static DomainEvent RecordPublished(Srn record, Srn deposition, Srn run, string metadataJson, bool embargoed = false) =>
+        Create(EventTypes.RecordPublished, record, embargoed ? EventAudience.Owner : EventAudience.Public, writer =>
         {
             writer.WriteString("record_srn", record.ToString());
             writer.WriteString("deposition_srn", deposition.ToString());
             writer.WriteString("validation_run_srn", run.ToString());
             WriteMetadata(writer, metadataJson);
+        });
+
+    /// <summary>Its hooks have passed it, and a curator decides.</summary>
+    public static DomainEvent ReviewRequested(Srn run, Srn deposition) => OfRun(EventTypes.ReviewRequested, run, deposition, _ => { });
+
+    /// <summary>A curator returned it to its owner.</summary>
+    public static DomainEvent DepositionReturned(Srn run, Srn deposition, string reason) =>
+        OfRun(EventTypes.DepositionReturned, run, deposition, writer => writer.WriteString("reason", reason));
+
+    public static DomainEvent DepositionWithdrawn(Srn deposition, string? reason) =>
+        OfDeposition(EventTypes.DepositionWithdrawn, deposition, writer => writer.WriteString("reason", reason));
+
+    /// <summary>The embargo of a record has ended; readers learn of it as they do of a publication.</summary>
+    public static DomainEvent RecordReleased(Srn record, string metadataJson) =>
+        Create(EventTypes.RecordReleased, record, EventAudience.Public, writer =>
+        {
+            writer.WriteString("record_srn", record.ToString());
+            WriteMetadata(writer, metadataJson);
+        });
+
+    /// <param name="embargoed">Nobody but its owner and curators knew of it.</param>
+    public static DomainEvent RecordWithdrawn(Srn record, string reason, bool embargoed) =>
+        Create(EventTypes.RecordWithdrawn, record, embargoed ? EventAudience.Owner : EventAudience.Public, writer =>
+        {
+            writer.WriteString("record_srn", record.ToString());
+            writer.WriteString("reason", reason);
+        });
+
+    public static DomainEvent ConventionRetired(Srn convention, string reason) =>
+        Create(EventTypes.ConventionRetired, convention, EventAudience.Public, writer =>
+        {
+            writer.WriteString("convention_srn", convention.ToString());
+            writer.WriteString("reason", reason);
         });
 
     /// <summary>The wire calls a deposition's name <c>deposition_id</c> here, and <c>deposition_srn</c> in events of runs.</summary>

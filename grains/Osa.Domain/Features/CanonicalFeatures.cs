@@ -25,22 +25,41 @@ public static class CanonicalFeatures
     internal static ReadOnlySpan<byte> Magic => "OSAFEAT1"u8;
 }
 
-/// <summary>Writes the canonical form, hashing on the way.</summary>
+/// <summary>Writes the canonical form, hashing on the way: one file, or several one behind the other.</summary>
 internal sealed class CanonicalFeatureWriter : IDisposable
 {
     private const int FlushBytes = 256 << 10;
 
     private readonly Stream stream;
+    private readonly IReadOnlyList<ColumnDefinition> columns;
     private readonly long maxBytes;
     private readonly IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly ArrayBufferWriter<byte> pending = new(FlushBytes * 2);
     private long flushed;
     private long rows;
 
+    // What is pending behind this is not hashed yet.
+    private int hashed;
+
     public CanonicalFeatureWriter(Stream stream, IReadOnlyList<ColumnDefinition> columns, long maxBytes)
     {
         this.stream = stream;
+        this.columns = columns;
         this.maxBytes = maxBytes;
+    }
+
+    /// <summary>Where the file that was begun last begins.</summary>
+    public long Start { get; private set; }
+
+    private long Position => flushed + pending.WrittenCount;
+
+    /// <summary>Begins a file, whatever became of the one before.</summary>
+    public void Begin()
+    {
+        _ = hash.GetHashAndReset();
+        Start = Position;
+        hashed = pending.WrittenCount;
+        rows = 0;
         pending.Write(CanonicalFeatures.Magic);
         BinaryPrimitives.WriteInt16BigEndian(pending.GetSpan(2), checked((short)columns.Count));
         pending.Advance(2);
@@ -80,27 +99,35 @@ internal sealed class CanonicalFeatureWriter : IDisposable
 
         BinaryPrimitives.WriteInt32BigEndian(WrittenAt(lengthAt), rowBytes);
         rows++;
-        return flushed + pending.WrittenCount <= maxBytes;
+        return Position - Start <= maxBytes;
     }
 
     public async ValueTask FlushAsync(CancellationToken cancellationToken)
     {
-        hash.AppendData(pending.WrittenSpan);
+        Hash();
+        hashed = 0;
         await stream.WriteAsync(pending.WrittenMemory, cancellationToken);
         flushed += pending.WrittenCount;
         pending.ResetWrittenCount();
     }
 
-    public async Task<FeatureFileSummary> CompleteAsync(CancellationToken cancellationToken)
+    /// <summary>Ends the file; the next flush writes the rest of it.</summary>
+    public FeatureFileSummary End()
     {
         WriteInt32(CanonicalFeatures.EndOfRows);
         BinaryPrimitives.WriteInt64BigEndian(pending.GetSpan(8), rows);
         pending.Advance(8);
-        await FlushAsync(cancellationToken);
-        return new FeatureFileSummary(rows, flushed, Convert.ToHexStringLower(hash.GetHashAndReset()));
+        Hash();
+        return new FeatureFileSummary(rows, Position - Start, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
     public void Dispose() => hash.Dispose();
+
+    private void Hash()
+    {
+        hash.AppendData(pending.WrittenSpan[hashed..]);
+        hashed = pending.WrittenCount;
+    }
 
     private void WriteInt32(int value)
     {

@@ -39,9 +39,12 @@ public static class FeatureFile
         Stream? featuresJson, HookManifest manifest, NodeLimits limits, Stream canonical, CancellationToken cancellationToken)
     {
         using var output = new CanonicalFeatureWriter(canonical, manifest.Columns, limits.MaxFeatureBytes);
+        output.Begin();
         if (featuresJson is not null)
             await ParseAsync(featuresJson, new FeatureFileParser(manifest, limits, output), limits, output, cancellationToken);
-        return await output.CompleteAsync(cancellationToken);
+        FeatureFileSummary summary = output.End();
+        await output.FlushAsync(cancellationToken);
+        return summary;
     }
 
     private static async Task ParseAsync(

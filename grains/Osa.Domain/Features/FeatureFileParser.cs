@@ -41,6 +41,14 @@ internal sealed class FeatureFileParser
         Nothing,
     }
 
+    /// <summary>Makes ready for another file after one that was read to its end.</summary>
+    public void Reset()
+    {
+        expect = Expect.Root;
+        (isList, nullElement) = (false, false);
+        (row, column) = (-1, -1);
+    }
+
     /// <summary>Takes what it can of a block of the file.</summary>
     /// <returns>How many bytes were taken, and whether it stopped because the output should be flushed first.</returns>
     public (int Consumed, bool More) Consume(ReadOnlySpan<byte> block, bool isFinal, ref JsonReaderState state)

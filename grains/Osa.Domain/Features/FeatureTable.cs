@@ -22,7 +22,10 @@ public sealed record FeatureTable(
 /// <param name="Declared">False where the newest declaration left it out: it keeps its old values and is null from then on.</param>
 public sealed record FeatureColumn(string Name, JsonType Type, string? Format, bool Required, bool Declared)
 {
+    /// <summary>It gets an index when it is made.</summary>
+    public bool Index { get; init; } = true;
+
     public FeatureColumnType StoredAs => FeatureColumnTypes.Of(Type, Format);
 
-    public static FeatureColumn Of(ColumnDefinition column) => new(column.Name, column.Type, column.Format, column.Required, Declared: true);
+    public static FeatureColumn Of(ColumnDefinition column) => new(column.Name, column.Type, column.Format, column.Required, Declared: true) { Index = column.Index };
 }

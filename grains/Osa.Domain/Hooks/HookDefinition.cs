@@ -20,6 +20,12 @@ public sealed record HookDefinition(string Image, string? Digest, JsonObject? Co
 /// <param name="Pids">Processes and threads.</param>
 public sealed record HookLimits(int TimeoutSeconds, long MemoryBytes, double Cpu, int Pids)
 {
+    /// <summary>Most depositions that one container of a batch hook is given.</summary>
+    public const int MaxBatchSize = 1_000;
+
+    /// <summary>How many depositions one container of a batch hook is given at most; of no meaning for others.</summary>
+    public int BatchSize { get; init; } = MaxBatchSize;
+
     /// <summary>Container engines start nothing with less than 6 MiB.</summary>
     public const long MinMemoryBytes = 6L * 1024 * 1024;
 
@@ -83,6 +89,10 @@ public enum JsonType
 public sealed record ColumnDefinition(
     [property: Id(0)] string Name, [property: Id(1)] JsonType Type, [property: Id(2)] string? Format, [property: Id(3)] bool Required)
 {
+    /// <summary>Rows are filtered and sorted by it: it gets an index, as every scalar column does that does not decline.</summary>
+    [Id(4)]
+    public bool Index { get; init; } = true;
+
     /// <summary>The formats that give a string a type of its own.</summary>
     public static IReadOnlyList<string> Formats { get; } = ["date-time", "date", "uuid"];
 

@@ -57,8 +57,9 @@ internal static class HookReader
         long pids = reader.Integer("pids", required: false, 1, limits.MaxHookPids, "processes; this node's limit", defaults.Pids) ?? 1;
         long memory = ReadMemory(reader, limits);
         double cpu = ReadCpu(reader, limits);
+        long batch = reader.Integer("batch_size", required: false, 1, HookLimits.MaxBatchSize, "depositions", HookLimits.MaxBatchSize) ?? 1;
         reader.Close();
-        return new HookLimits((int)timeout, memory, cpu, (int)pids);
+        return new HookLimits((int)timeout, memory, cpu, (int)pids) { BatchSize = (int)batch };
     }
 
     private static long ReadMemory(ObjectReader reader, NodeLimits limits)
@@ -122,11 +123,6 @@ internal static class HookReader
         string recordSchema = reader.Text("record_schema", required: false, 255) ?? "";
         FeatureCardinality? cardinality = reader.Choice<FeatureCardinality>("cardinality", required: true);
         HookContract contract = reader.Choice<HookContract>("contract", required: false) ?? HookContract.Record;
-        if (contract == HookContract.Batch)
-        {
-            reader.Report("contract", "unsupported", "is 'batch', which this node does not run yet; leave it out or write 'record'");
-        }
-
         ReadRunner(reader);
         List<ColumnDefinition> columns = [];
         if (reader.Object("feature_schema", required: true) is { } schema)
@@ -177,8 +173,9 @@ internal static class HookReader
         JsonType? type = column.Choice<JsonType>("json_type", required: true);
         string? format = column.Text("format", required: false);
         bool required = column.Flag("required", required: true) ?? false;
+        bool index = column.Flag("index", required: false) ?? true;
         column.Close();
-        return new ColumnDefinition(name, type ?? JsonType.String, type is { } known ? ReadFormat(column, known, format) : null, required);
+        return new ColumnDefinition(name, type ?? JsonType.String, type is { } known ? ReadFormat(column, known, format) : null, required) { Index = index };
     }
 
     /// <summary>

@@ -24,4 +24,12 @@ public interface IDepositionGrain : IGrainWithStringKey
     /// <returns>The run.</returns>
     [Alias("submit")]
     Task<Guid> Submit(Caller caller, string idempotencyKey, CancellationToken cancellation);
+
+    /// <summary>Says until when the record that it becomes is held; <see cref="DateTime.MaxValue"/>: until it is released.</summary>
+    [Alias("set-embargo")]
+    Task<Deposition> SetEmbargo(Caller caller, DateTime? until, CancellationToken cancellation);
+
+    /// <summary>Takes it out of its run, back to draft or, where it is <paramref name="withdrawn"/>, for good.</summary>
+    [Alias("take-out")]
+    Task<Deposition> TakeOut(Caller caller, string reason, bool withdrawn, CancellationToken cancellation);
 }

@@ -35,10 +35,11 @@ public sealed record SlotRequest([property: Id(0)] string Ticket, [property: Id(
 
 /// <param name="Granted">The slot is held under the ticket.</param>
 /// <param name="WaitingFor">In words, with the place in the queue; null when granted.</param>
+/// <param name="Place">How many are before it in the queue.</param>
 [GenerateSerializer]
 [Immutable]
 [Alias("osa.slot-answer")]
-public sealed record SlotAnswer([property: Id(0)] bool Granted, [property: Id(1)] string? WaitingFor);
+public sealed record SlotAnswer([property: Id(0)] bool Granted, [property: Id(1)] string? WaitingFor, [property: Id(2)] int Place);
 
 /// <param name="Digest">The digest to run from now on; null while it is being resolved.</param>
 /// <param name="Step">What is being done, in words.</param>

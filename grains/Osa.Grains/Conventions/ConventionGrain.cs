@@ -8,13 +8,12 @@ using Osa.Grains.Hosts;
 using Osa.Storage;
 using Osa.Storage.Conventions;
 using Osa.Storage.Features;
-using Osa.Storage.Hosts;
 
 namespace Osa.Grains.Conventions;
 
 /// <inheritdoc cref="IConventionGrain"/>
 public sealed partial class ConventionGrain(
-    ConventionRegistration registration, FeatureTables tables, NodeIdentity node, NodeLimits limits, HostDirectory hosts, TimeProvider time, ILogger<ConventionGrain> logger)
+    ConventionRegistration registration, FeatureTables tables, NodeIdentity node, NodeLimits limits, ImagePins pins, TimeProvider time, ILogger<ConventionGrain> logger)
     : Grain, IConventionGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -95,9 +94,16 @@ public sealed partial class ConventionGrain(
         await _oneAtATime.WaitAsync(deadline.Token);
         try
         {
-            ConventionDocument pinned = document with { Hooks = await PinAsync(document.Hooks, running, deadline.Token) };
+            var hooks = new List<HookDefinition>(document.Hooks.Count);
+            foreach (HookDefinition hook in document.Hooks)
+            {
+                hooks.Add(await pins.PinAsync(hook, running.Say, deadline.Token));
+            }
+
+            ConventionDocument pinned = document with { Hooks = hooks };
             running.Say("creating feature tables");
             (Convention convention, bool created) = await InTurnAsync(pinned, () => registration.RegisterAsync(caller, document, pinned, deadline.Token), deadline.Token);
+            NodeTelemetry.Registrations.Add(created ? 1 : 0);
             LogRegistered(logger, convention.Srn, created, caller.UserId);
             return new RegistrationStep("registered", convention.Srn, created);
         }
@@ -118,26 +124,6 @@ public sealed partial class ConventionGrain(
                 DelayDeactivation(TimeSpan.Zero);
             }
         }
-    }
-
-    private async Task<IReadOnlyList<HookDefinition>> PinAsync(IReadOnlyList<HookDefinition> hooks, Registration running, CancellationToken cancellation)
-    {
-        var pinned = new List<HookDefinition>(hooks.Count);
-        foreach (HookDefinition hook in hooks)
-        {
-            LiveSilo host = await hosts.ReadyAsync(cancellation)
-                ?? throw OsaException.Unavailable($"Hook '{hook.Name}': no container engine is ready to look at its image; `osa node status` says why. Register again when one is");
-            ImageAnswer answer;
-            do
-            {
-                answer = await GrainFactory.ContainerHost(host.Row.EngineId!).ResolveImage(hook.Image, hook.Digest, cancellation);
-                running.Say($"hook {hook.Name}: {answer.Step}");
-            }
-            while (answer.Digest is null);
-            pinned.Add(hook with { Digest = answer.Digest });
-        }
-
-        return pinned;
     }
 
     /// <summary>Enters the queues of the document's tables in name order, does the work, and leaves them.</summary>

@@ -1,11 +1,12 @@
 using Osa.Domain.Access;
 using Osa.Domain.Depositions;
 using Osa.Storage.Depositions;
+using Osa.Storage.Validation;
 
 namespace Osa.Grains.Depositions;
 
 /// <inheritdoc cref="IDepositionGrain"/>
-public sealed class DepositionGrain(DepositionStore store, IGrainFactory grains) : Grain, IDepositionGrain
+public sealed class DepositionGrain(DepositionStore store, SubmissionStore submissions, RunCommands runs, IGrainFactory grains) : Grain, IDepositionGrain
 {
     private Guid Id => Guid.Parse(GrainKeys.Subject(this.GetPrimaryKeyString()));
 
@@ -23,7 +24,7 @@ public sealed class DepositionGrain(DepositionStore store, IGrainFactory grains)
 
     public async Task<Guid> Submit(Caller caller, string idempotencyKey, CancellationToken cancellation)
     {
-        (Guid run, bool created) = await store.SubmitAsync(caller, Id, idempotencyKey, cancellation);
+        (Guid run, bool created) = await submissions.SubmitAsync(caller, Id, idempotencyKey, cancellation);
         if (created)
         {
             // A hint: the run is in its row, and the sweep finds it whether or not this arrives.
@@ -31,5 +32,17 @@ public sealed class DepositionGrain(DepositionStore store, IGrainFactory grains)
         }
 
         return run;
+    }
+
+    public Task<Deposition> SetEmbargo(Caller caller, DateTime? until, CancellationToken cancellation) => store.SetEmbargoAsync(caller, Id, until, cancellation);
+
+    public async Task<Deposition> TakeOut(Caller caller, string reason, bool withdrawn, CancellationToken cancellation)
+    {
+        if (await runs.TakeOutAsync(caller, Id, reason, withdrawn, cancellation) is { } ending)
+        {
+            await grains.ValidationRun(ending).Wake();
+        }
+
+        return await store.GetAsync(caller, Id, cancellation);
     }
 }

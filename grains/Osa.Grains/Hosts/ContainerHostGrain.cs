@@ -36,7 +36,7 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
         {
             if (_grants.ContainsKey(request.Ticket))
             {
-                return new SlotAnswer(true, null);
+                return new SlotAnswer(true, null, 0);
             }
 
             int place = _queue.Place(request.Ticket);
@@ -58,13 +58,13 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
             {
                 _grants[request.Ticket] = new Grant(Limits(request.MemoryBytes, request.Cpu), time.GetTimestamp());
                 _queue.Leave(request.Ticket);
-                return new SlotAnswer(true, null);
+                return new SlotAnswer(true, null, 0);
             }
 
             TimeSpan left = time.GetElapsedTime(time.GetTimestamp(), deadline);
             if (left <= TimeSpan.Zero)
             {
-                return new SlotAnswer(false, waitingFor);
+                return new SlotAnswer(false, waitingFor, place);
             }
 
             // The first in line also looks by itself: an engine that becomes ready wakes nobody.

@@ -49,9 +49,11 @@ public sealed partial class SiloHeartbeat(SiloTable silos, LocalSilo silo, IServ
     {
         EngineDescription? engine = state?.Description;
         HostCapacity? capacity = state?.Capacity;
+        var disk = new DriveInfo(silo.DataDirectory);
         return new SiloRow(
             silo.Address, silo.Name, RoleNames(silo.Roles), engine?.EngineId, state?.Text ?? "", engine?.Version ?? "", engine?.ApiVersion ?? "", engine?.Kernel ?? "",
-            engine?.CgroupVersion ?? "", capacity?.Slots ?? 0, capacity?.MemoryBytes ?? 0, capacity?.Cpu ?? 0);
+            engine?.CgroupVersion ?? "", capacity?.Slots ?? 0, capacity?.MemoryBytes ?? 0, capacity?.Cpu ?? 0,
+            engine?.RuncVersion ?? "", disk.AvailableFreeSpace, disk.TotalSize);
     }
 
     private static string[] RoleNames(NodeRoles roles) =>

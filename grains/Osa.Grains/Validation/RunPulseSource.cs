@@ -10,10 +10,15 @@ internal sealed class RunPulseSource(TimeProvider time)
     private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _hook;
     private IReadOnlyList<LiveProgress> _progress = [];
+    private string? _waitingFor;
+    private int _place;
     private long _askedAt;
 
     /// <summary>Somebody asked within the last few seconds.</summary>
     public bool IsWatched => _askedAt != 0 && time.GetElapsedTime(_askedAt) < 2 * Patience;
+
+    /// <summary>For whoever asks: a place in the queue that changes is no news by itself.</summary>
+    public void Waits(string? waitingFor, int place) => (_waitingFor, _place) = (waitingFor, place);
 
     public void Beat(string? hook = null, IReadOnlyList<LiveProgress>? progress = null)
     {
@@ -33,6 +38,6 @@ internal sealed class RunPulseSource(TimeProvider time)
             await Task.WhenAny(_moved.Task, Task.Delay(Patience, time, cancellation));
         }
 
-        return new RunPulse(_version, _hook, _progress);
+        return new RunPulse(_version, _hook, _progress, _waitingFor, _place);
     }
 }

@@ -1,16 +1,17 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Osa.Grains.Hosts;
+using Osa.Storage.Records;
 using Osa.Storage.Validation;
 
 namespace Osa.Grains.Validation;
 
 /// <summary>
 /// Every silo looks at start, on each change of membership and every few seconds for runs whose next step is due, and wakes them. So
-/// no run depends on a message that was sent once, or on the silo that sent it.
+/// no run depends on a message that was sent once, or on the silo that sent it. Embargoes that end by their date are announced on the way.
 /// </summary>
 public sealed partial class RunSweeper(
-    RunSweep sweep, HostDirectory hosts, IGrainFactory grains, LocalSilo silo, IClusterMembershipService membership, TimeProvider time, ILogger<RunSweeper> logger)
+    RunSweep sweep, RecordCommands records, HostDirectory hosts, IGrainFactory grains, LocalSilo silo, IClusterMembershipService membership, TimeProvider time, ILogger<RunSweeper> logger)
     : BackgroundService
 {
     private const int AtOnce = 500;
@@ -42,6 +43,7 @@ public sealed partial class RunSweeper(
                     }
                 }
 
+                await records.ReleaseDueAsync(AtOnce, stoppingToken);
                 await SweepAsync(stoppingToken);
             }
             catch (OperationCanceledException)

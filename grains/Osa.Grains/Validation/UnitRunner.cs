@@ -1,11 +1,8 @@
 using System.Text;
-using System.Text.Json;
 using Osa.Containers;
 using Osa.Containers.Output;
-using Osa.Domain.Conventions;
 using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
-using Osa.Domain.Features;
 using Osa.Domain.Hooks;
 using Osa.Domain.Names;
 using Osa.Domain.Validation;
@@ -17,190 +14,270 @@ using Osa.Storage.Validation;
 namespace Osa.Grains.Validation;
 
 /// <summary>
-/// One hook over one deposition: slot, attempt saved, container prepared or adopted, run, its output checked and in the store, result
-/// saved. Another attempt where the container was lost through nobody's fault.
+/// One attempt of one hook over one or many depositions: slot, attempt saved, container prepared or adopted, run, its output checked
+/// and in the store, result saved. What is left to do afterwards, the plan tells.
 /// </summary>
-public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs, NodeLimits limits, HostDirectory hosts, IServiceProvider services, IGrainFactory grains, TimeProvider time)
+public sealed class UnitRunner(
+    RunStore runs, NodeIdentity node, BlobStore blobs, OutputCheck check, HostDirectory hosts, IServiceProvider services, IGrainFactory grains, TimeProvider time)
 {
     private static readonly TimeSpan Said = TimeSpan.FromMinutes(1);
+
+    // Submissions of the same moment: as long as one comes within this time of another, a few times over.
+    private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(25);
+    private const int MostMoments = 20;
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(300);
 
     // Resolved when first needed: a silo without the containers role has none, and runs no units.
     private ContainerHost Host => field ??= (ContainerHost?)services.GetService(typeof(ContainerHost)) ?? throw OsaException.Unavailable("This silo runs no containers");
 
-    internal async Task<RunOutput> RunAsync(ClaimedRun run, HookDefinition hook, int hookOrdinal, RunMember member, RunPulseSource pulse, CancellationToken cancellation)
+    /// <summary>Makes the attempt; its outcomes are in <paramref name="drive"/> afterwards.</summary>
+    /// <exception cref="OsaException">Infrastructure is away: the attempt can be made again.</exception>
+    /// <exception cref="FenceLostException"/>
+    internal async Task RunAsync(RunDrive drive, PlannedUnit planned, CancellationToken cancellation)
     {
-        List<RunUnit> attempts = [.. run.Units.Where(u => u.HookOrdinal == hookOrdinal && u.Unit == member.Ordinal)];
-        while (true)
+        if (planned.Claimed is null && Host.State.Capacity is null
+            && await hosts.ReadyAsync(cancellation) is { Row.EngineId: { } elsewhere } && elsewhere != Host.State.Description?.EngineId)
         {
-            RunUnit? open = attempts is [.., { State: "claimed" } last] ? last : null;
-            if (open is null && Host.State.Capacity is null && await hosts.ReadyAsync(cancellation) is { Row.EngineId: { } elsewhere } && elsewhere != Host.State.Description?.EngineId)
-            {
-                // Without a container it may run anywhere, and here is no engine for it.
-                throw new ElsewhereException(elsewhere);
-            }
-
-            (string engineId, HostCapacity capacity) = Host.Ready;
-            if (open is not null && open.EngineId != engineId)
-            {
-                if (await hosts.ReachingAsync(open.EngineId, cancellation) is not null)
-                {
-                    throw new ElsewhereException(open.EngineId);
-                }
-
-                await LoseAsync(run.Fence, open, attempts, "no silo reaches its container engine any more", null, cancellation);
-                continue;
-            }
-
-            RunUnit unit = open ?? new RunUnit(
-                hookOrdinal, member.Ordinal, attempts.Count + 1, hook.Name, member.Ordinal, member.Ordinal, "claimed", engineId,
-                Name(run.Fence.RunId, hookOrdinal, member.Ordinal, attempts.Count + 1), null, null);
-            await SlotAsync(run.Fence, unit, hook.Limits, pulse, cancellation);
-            if (open is null)
-            {
-                FaultPoint.Reached("unit.before_attempt");
-                if (!await runs.SaveAttemptAsync(run.Fence, unit, hook.Limits, new EngineCapacity(capacity.Slots, capacity.MemoryBytes, capacity.Cpu), cancellation))
-                {
-                    // The queue's grants had lost sight of a claim; it reads them again.
-                    await grains.ContainerHost(engineId).Release(unit.ContainerName);
-                    await Task.Delay(TimeSpan.FromMilliseconds(250), time, cancellation);
-                    continue;
-                }
-
-                attempts.Add(unit);
-                pulse.Beat(hook.Name);
-            }
-
-            if (await AttemptAsync(run, unit, hook, member, attempts, pulse, cancellation) is { } output)
-            {
-                return output;
-            }
+            // Without a container it may run anywhere, and here is no engine for it.
+            throw new ElsewhereException(elsewhere);
         }
+
+        (string engineId, HostCapacity capacity) = Host.Ready;
+        if (planned.Claimed is { } claimed && claimed.EngineId != engineId)
+        {
+            if (await hosts.ReachingAsync(claimed.EngineId, cancellation) is not null)
+            {
+                throw new ElsewhereException(claimed.EngineId);
+            }
+
+            await LoseAsync(drive, claimed, "no silo reaches its container engine any more", null, cancellation);
+            return;
+        }
+
+        RunUnit unit = planned.Claimed ?? New(drive, planned, engineId);
+        if (drive.Wish.Because is not null || !await SlotAsync(drive, unit, planned.Hook.Limits, cancellation))
+        {
+            if (planned.Claimed is not null)
+            {
+                await AbandonAsync(drive, unit, "the run was cancelled", cancellation);
+            }
+
+            return;
+        }
+
+        if (planned.Claimed is null)
+        {
+            FaultPoint.Reached("unit.before_attempt");
+            if (!await runs.SaveAttemptAsync(drive.Fence, unit, planned.Hook.Limits, new EngineCapacity(capacity.Slots, capacity.MemoryBytes, capacity.Cpu), cancellation))
+            {
+                // The queue's grants had lost sight of a claim; it reads them again.
+                await grains.ContainerHost(engineId).Release(unit.ContainerName);
+                await Task.Delay(TimeSpan.FromMilliseconds(250), time, cancellation);
+                return;
+            }
+
+            drive.Change(unit);
+            drive.Pulse.Beat(planned.Hook.Name);
+        }
+
+        await AttemptAsync(drive, planned, unit, cancellation);
     }
 
-    /// <returns>The result, or null where the container was lost.</returns>
-    private async Task<RunOutput?> AttemptAsync(
-        ClaimedRun run, RunUnit unit, HookDefinition hook, RunMember member, List<RunUnit> attempts, RunPulseSource pulse, CancellationToken cancellation)
+    /// <summary>Waits for the first slot of a run that others may still join, and closes it when there is one: whoever came meanwhile is in it.</summary>
+    internal async Task GatherAsync(RunDrive drive, IReadOnlyList<HookDefinition> hooks, CancellationToken cancellation)
     {
-        FaultPoint.Reached("unit.before_prepare");
-        Deposition deposition = await runs.SubmittedAsync(member.DepositionId, cancellation);
-        if (await Host.Engine.PrepareAsync(Job(unit, run.Fence.RunId, hook, deposition), cancellation) is not PreparedContainer prepared)
+        if (hooks.Count > 0 && drive.Wish.Because is null)
         {
-            await LoseAsync(run.Fence, unit, attempts, "its container could not be taken up again", null, cancellation);
-            return null;
+            PlannedUnit first = RunPlan.Next(hooks[0], 0, drive.Standing, drive.Units, drive.Outputs)[0];
+            await SlotAsync(drive, New(drive, first, Host.Ready.EngineId), first.Hook.Limits, cancellation);
+            for (int before = 0, looks = 0; looks < MostMoments && await runs.CountAsync(drive.Fence.RunId, cancellation) is var now && now > before; before = now, looks++)
+            {
+                await Task.Delay(Moment, time, cancellation);
+            }
         }
 
-        await runs.CheckAsync(run.Fence, cancellation);
+        List<RunMember> members = await runs.CloseAsync(drive.Fence, cancellation);
+        drive.Standing.Clear();
+        drive.Standing.AddRange(members);
+    }
+
+    /// <summary>What the container of a running hook has logged so far, as much of it as is kept.</summary>
+    internal Task<string> LiveLogAsync(string containerName, CancellationToken cancellation) => Host.Engine.ReadLogAsync(containerName, cancellation);
+
+    private async Task AttemptAsync(RunDrive drive, PlannedUnit planned, RunUnit unit, CancellationToken cancellation)
+    {
+        FaultPoint.Reached("unit.before_prepare");
+        Dictionary<int, Deposition> submitted = await runs.SubmittedAsync(drive.Fence.RunId, [.. planned.Members.Select(m => m.Ordinal)], cancellation);
+        List<RunMember> present = [.. planned.Members.Where(m => submitted.ContainsKey(m.Ordinal))];
+        // Whoever left the run goes to no further hook either.
+        drive.Standing.RemoveAll(m => planned.Members.Contains(m) && !present.Contains(m));
+        if (present.Count == 0)
+        {
+            await AbandonAsync(drive, unit, "its depositions have left the run", cancellation);
+            return;
+        }
+
+        ContainerJob job = Job(drive.Fence.RunId, unit, planned.Hook, [.. present.Select(m => submitted[m.Ordinal])]);
+        if (await Host.Engine.PrepareAsync(job, cancellation) is not PreparedContainer prepared)
+        {
+            await LoseAsync(drive, unit, "its container could not be taken up again", null, cancellation);
+            return;
+        }
+
+        await runs.CheckAsync(drive.Fence, cancellation);
+        if (drive.Wish.Because is not null)
+        {
+            await AbandonAsync(drive, unit, "the run was cancelled", cancellation);
+            return;
+        }
+
         if (unit.KillReason is not null)
         {
             // On record, and perhaps never sent.
             await Host.Engine.KillAsync(unit.ContainerName, cancellation);
         }
 
-        ContainerOutcome outcome;
-        using (var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation))
-        {
-            Task watching = ShowProgressAsync(unit, pulse, ended.Token);
-            try
-            {
-                outcome = await Host.Engine.RunAsync(prepared, kill => runs.RecordKillAsync(run.Fence, unit, WireName.Of(kill), cancellation), cancellation);
-            }
-            finally
-            {
-                await ended.CancelAsync();
-                await watching;
-            }
-        }
-
+        using var step = NodeTelemetry.Step("osa.container", drive.Fence.RunId);
+        (ContainerOutcome outcome, bool cancelled) = await RunContainerAsync(drive, unit, prepared, cancellation);
+        NodeTelemetry.Container.Record(outcome.Duration.TotalSeconds, new KeyValuePair<string, object?>("hook", unit.Hook));
         FaultPoint.Reached("unit.exited");
-        KillReason? recorded = unit.KillReason is null ? null : WireName.Parse<KillReason>(unit.KillReason);
+        KillReason? recorded = cancelled ? KillReason.Cancelled : unit.KillReason is null ? null : WireName.Parse<KillReason>(unit.KillReason);
         // On an engine that stayed up: one that was away in between has set the run back.
-        bool lostBefore = run.Setbacks == 0 && attempts is [.., { LostWithExitCode: not null }, _];
-        HookEvidence evidence = outcome.Evidence(hook.Limits, recorded, lostBefore);
-        HookVerdict verdict = HookVerdict.Decide(evidence);
-        CheckedOutput? features = null;
-        if (verdict is HookVerdict.Final { Status: HookStatus.Passed })
-        {
-            // Parsing megabytes is no work for a grain's scheduler.
-            (features, string? problem) = await Task.Run(() => CheckAsync(outcome.Output, hook.Manifest, cancellation), cancellation);
-            verdict = HookVerdict.Decide(evidence with { OutputProblem = evidence.OutputProblem ?? problem });
-        }
-
-        if (verdict is not HookVerdict.Final final)
-        {
-            await LoseAsync(run.Fence, unit, attempts, ((HookVerdict.Lost)verdict).Reason, outcome.ExitCode, cancellation);
-            return null;
-        }
-
-        var output = new RunOutput(
-            member.DepositionId, unit.HookOrdinal, unit.Hook, unit.Unit, unit.Attempt, WireName.Of(final.Status), final.Reason, JsonSerializer.Serialize(outcome.Progress),
-            features?.BlobId, 0, features?.Summary.Bytes ?? 0, features?.Summary.Rows ?? 0, features?.Summary.Sha256);
+        bool lostBefore = drive.Setbacks == 0
+            && drive.Units.Find(u => u.HookOrdinal == unit.HookOrdinal && u.Unit == unit.Unit && u.Attempt == unit.Attempt - 1) is { LostWithExitCode: not null };
+        // Parsing megabytes is no work for a grain's scheduler.
+        Judgement judgement = await Task.Run(() => check.JudgeAsync(outcome, planned.Hook, planned.Members, unit, recorded, lostBefore, cancellation), cancellation);
         FaultPoint.Reached("unit.before_result");
+        if (judgement.LostBecause is { } lost)
+        {
+            if (judgement.Outputs.Count > 0)
+            {
+                await runs.SaveOutputsAsync(drive.Fence, judgement.Outputs, cancellation);
+                drive.Outputs.AddRange(judgement.Outputs);
+            }
+
+            await LoseAsync(drive, unit, lost, outcome.ExitCode, cancellation);
+            return;
+        }
+
         await runs.SaveResultAsync(
-            run.Fence, unit, new UnitResult(outcome.ContainerId, outcome.ImageId, outcome.ExitCode, outcome.Duration, outcome.PeakMemoryBytes, outcome.Log), [output], cancellation);
-        await DoneWithAsync(unit, outcome.ContainerId);
-        return output;
+            drive.Fence,
+            unit,
+            new UnitResult(outcome.ContainerId, outcome.ImageId, outcome.ExitCode, outcome.Duration, outcome.CpuTime, outcome.PeakMemoryBytes, outcome.Log, judgement.BrokenBecause),
+            judgement.Outputs,
+            cancellation);
+        drive.Outputs.AddRange(judgement.Outputs);
+        drive.Change(unit with { State = "done" });
+        await DoneWithAsync(drive, unit, outcome.ContainerId, cancellation);
     }
 
-    private async Task SlotAsync(Fence fence, RunUnit unit, HookLimits limits, RunPulseSource pulse, CancellationToken cancellation)
+    private async Task<(ContainerOutcome Outcome, bool Cancelled)> RunContainerAsync(RunDrive drive, RunUnit unit, PreparedContainer prepared, CancellationToken cancellation)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        Task watching = ShowProgressAsync(unit, drive.Pulse, ended.Token);
+        Task<bool> cancelling = CancelOnWishAsync(drive, unit, ended.Token);
+        try
+        {
+            Task<ContainerOutcome> running = Host.Engine.RunAsync(prepared, kill => runs.RecordKillAsync(drive.Fence, unit, WireName.Of(kill), cancellation), ended.Token);
+            // A kill that could not be sent must not leave the run waiting for its effect.
+            if (await Task.WhenAny(running, cancelling) == cancelling)
+            {
+                await cancelling;
+            }
+
+            ContainerOutcome outcome = await running;
+            await ended.CancelAsync();
+            return (outcome, await cancelling);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await watching;
+            await ((Task)cancelling).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        }
+    }
+
+    /// <returns>True once the container was killed because of the wish; false when it ended before.</returns>
+    private async Task<bool> CancelOnWishAsync(RunDrive drive, RunUnit unit, CancellationToken ended)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(ended, drive.Wish.Token);
+        await Task.Delay(Timeout.InfiniteTimeSpan, time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        if (ended.IsCancellationRequested)
+        {
+            return false;
+        }
+
+        await runs.RecordKillAsync(drive.Fence, unit, WireName.Of(KillReason.Cancelled), CancellationToken.None);
+        await Host.Engine.KillAsync(unit.ContainerName, CancellationToken.None);
+        return true;
+    }
+
+    /// <returns>False when the run was cancelled while it waited.</returns>
+    private async Task<bool> SlotAsync(RunDrive drive, RunUnit unit, HookLimits limits, CancellationToken cancellation)
     {
         string? said = null;
         long saidAt = 0;
+        long asked = time.GetTimestamp();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, drive.Wish.Token);
         while (true)
         {
-            SlotAnswer answer = await grains.ContainerHost(unit.EngineId).Acquire(new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu), cancellation);
+            SlotAnswer answer;
+            try
+            {
+                answer = await grains.ContainerHost(unit.EngineId).Acquire(new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu), either.Token);
+            }
+            catch (OperationCanceledException) when (drive.Wish.Because is not null && !cancellation.IsCancellationRequested)
+            {
+                await grains.ContainerHost(unit.EngineId).Release(unit.ContainerName);
+                return false;
+            }
+
+            drive.Pulse.Waits(answer.Granted ? null : $"hook {unit.Hook} waits for {answer.WaitingFor}", answer.Place);
             if (answer.Granted)
             {
-                return;
+                NodeTelemetry.SlotWait.Record(time.GetElapsedTime(asked).TotalSeconds);
+                return true;
             }
 
             // Hundreds may wait: a place in the queue is news once a minute.
             if (answer.WaitingFor != said && (said is null || time.GetElapsedTime(saidAt) > Said))
             {
                 (said, saidAt) = (answer.WaitingFor, time.GetTimestamp());
-                await runs.WaitAsync(fence, $"hook {unit.Hook} waits for {said}", RunStore.Lease, setback: false, cancellation);
-                pulse.Beat(unit.Hook);
+                await runs.WaitAsync(drive.Fence, $"hook {unit.Hook} waits for {said}", RunStore.Lease, setback: false, cancellation);
+                drive.Pulse.Beat(unit.Hook);
             }
         }
     }
 
-    private async Task LoseAsync(Fence fence, RunUnit unit, List<RunUnit> attempts, string because, long? exitCode, CancellationToken cancellation)
+    private async Task LoseAsync(RunDrive drive, RunUnit unit, string because, long? exitCode, CancellationToken cancellation)
     {
-        await runs.MarkLostAsync(fence, unit, because, exitCode, cancellation);
-        attempts[^1] = unit with { State = "lost", LostWithExitCode = exitCode };
-        await DoneWithAsync(unit, null);
+        await runs.MarkLostAsync(drive.Fence, unit, because, exitCode, cancellation);
+        drive.Change(unit with { State = "lost", LostWithExitCode = exitCode });
+        await DoneWithAsync(drive, unit, null, cancellation);
     }
 
-    private async Task DoneWithAsync(RunUnit unit, string? containerId)
+    /// <summary>Ends an attempt that nobody wants any more, whatever its container does; the container is gone when this returns.</summary>
+    private async Task AbandonAsync(RunDrive drive, RunUnit unit, string because, CancellationToken cancellation)
     {
-        Host.RemoveLater(unit.ContainerName, containerId);
+        await runs.RecordKillAsync(drive.Fence, unit, WireName.Of(KillReason.Cancelled), cancellation);
+        await Host.Engine.KillAsync(unit.ContainerName, cancellation);
+        await Host.Engine.RemoveAsync(unit.ContainerName, null, cancellation);
+        await LoseAsync(drive, unit, because, null, cancellation);
+    }
+
+    private async Task DoneWithAsync(RunDrive drive, RunUnit unit, string? containerId, CancellationToken cancellation)
+    {
+        if (drive.Wish.Because is null)
+        {
+            Host.RemoveLater(unit.ContainerName, containerId);
+        }
+        else
+        {
+            // Whoever cancelled is told so only when it is gone.
+            await Host.Engine.RemoveAsync(unit.ContainerName, containerId, cancellation);
+        }
+
         await grains.ContainerHost(unit.EngineId).Release(unit.ContainerName);
-    }
-
-    private async Task<(CheckedOutput? Features, string? Problem)> CheckAsync(OutputDirectory directory, HookManifest manifest, CancellationToken cancellation)
-    {
-        OutputFile file = directory.Open("features.json", limits.MaxFeatureBytes);
-        if (file is OutputFile.Refused refused)
-        {
-            return (null, refused.Problem);
-        }
-
-        if (file is not OutputFile.Readable readable)
-        {
-            return (null, null);
-        }
-
-        await using Stream content = readable.Content;
-        await using BlobWriter writer = blobs.OpenWriter(new BlobLimits(limits.MaxFeatureBytes));
-        try
-        {
-            FeatureFileSummary summary = await FeatureFile.CheckAsync(content, manifest, limits, writer, cancellation);
-            return summary.Rows == 0 ? (null, null) : (new CheckedOutput((await writer.CompleteAsync(cancellation)).Id, summary), null);
-        }
-        catch (FeatureFileException malformed)
-        {
-            return (null, malformed.Message);
-        }
     }
 
     private async Task ShowProgressAsync(RunUnit unit, RunPulseSource pulse, CancellationToken ended)
@@ -218,19 +295,25 @@ public sealed class UnitRunner(RunStore runs, NodeIdentity node, BlobStore blobs
         }
     }
 
-    private ContainerJob Job(RunUnit unit, Guid runId, HookDefinition hook, Deposition deposition) =>
-        ContainerJob.ForRecord(
-            unit.ContainerName,
-            new JobLabels(runId.ToString("D"), unit.Hook, unit.Unit.ToString(), unit.Attempt),
-            hook,
-            Encoding.UTF8.GetBytes($$"""{"srn":"{{node.DepositionSrn(deposition.Id)}}","metadata":{{deposition.MetadataJson}}}"""),
-            // Without the cast null would become an empty file: an array that is null converts to memory that is empty.
-            hook.Config is { Count: > 0 } config ? Encoding.UTF8.GetBytes(config.ToJsonString()) : (ReadOnlyMemory<byte>?)null,
-            [.. deposition.Files.Select(f => new InputFile(f.Name, blobs.PathOf(f.BlobId)))],
-            limits.MaxOutputBytes,
-            limits.MaxOutputFiles);
+    private ContainerJob Job(Guid runId, RunUnit unit, HookDefinition hook, List<Deposition> depositions)
+    {
+        var labels = new JobLabels(runId.ToString("D"), unit.Hook, unit.Unit.ToString(), unit.Attempt);
+        // Without the cast null would become an empty file: an array that is null converts to memory that is empty.
+        ReadOnlyMemory<byte>? config = hook.Config is { Count: > 0 } given ? Encoding.UTF8.GetBytes(given.ToJsonString()) : (ReadOnlyMemory<byte>?)null;
+        return hook.Manifest.Contract == HookContract.Batch
+            ? ContainerJob.ForBatch(
+                unit.ContainerName, labels, hook, [.. depositions.Select(d => new BatchRecord(OutputCheck.TokenOf(d.Id), d.MetadataJson, Files(d)))], config, check.MaxOutputBytes, check.MaxOutputFiles)
+            : ContainerJob.ForRecord(
+                unit.ContainerName, labels, hook,
+                Encoding.UTF8.GetBytes($$"""{"srn":"{{node.DepositionSrn(depositions[0].Id)}}","metadata":{{depositions[0].MetadataJson}}}"""),
+                config, Files(depositions[0]), check.MaxOutputBytes, check.MaxOutputFiles);
+    }
 
-    private string Name(Guid runId, int hook, int unit, int attempt) => $"osa-{node.ClusterId.ToString("N")[..8]}-{runId:N}-{hook}-{unit}-{attempt}";
+    private RunUnit New(RunDrive drive, PlannedUnit planned, string engineId) => new(
+        planned.HookOrdinal, planned.Unit, planned.Attempt, planned.Hook.Name, planned.Members[0].Ordinal, planned.Members[^1].Ordinal, "claimed", engineId,
+        Name(drive.Fence.RunId, planned), null, null);
 
-    private sealed record CheckedOutput(Guid BlobId, FeatureFileSummary Summary);
+    private List<InputFile> Files(Deposition deposition) => [.. deposition.Files.Select(f => new InputFile(f.Name, blobs.PathOf(f.BlobId)))];
+
+    private string Name(Guid runId, PlannedUnit unit) => $"osa-{node.ClusterId.ToString("N")[..8]}-{runId:N}-{unit.HookOrdinal}-{unit.Unit}-{unit.Attempt}";
 }

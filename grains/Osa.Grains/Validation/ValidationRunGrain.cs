@@ -1,6 +1,8 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Osa.Domain.Conventions;
 using Osa.Domain.Errors;
+using Osa.Domain.Hooks;
 using Osa.Domain.Validation;
 using Osa.Grains.Hosts;
 using Osa.Storage;
@@ -20,6 +22,7 @@ namespace Osa.Grains.Validation;
 [CollectionAgeLimit(Minutes = 2)]
 public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 {
+    private const int UnitsAtOnce = 16;
     private static readonly TimeSpan Heartbeat = RunStore.Lease / 3;
 
     private readonly RunStore _runs;
@@ -34,6 +37,8 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     private readonly CancellationTokenSource _stop = new();
     private Task? _drive;
     private Fence? _fence;
+    private RunWish _wish = new();
+    private RunDrive? _running;
 
     public ValidationRunGrain(
         RunStore runs, VerdictTransaction verdicts, ConventionStore conventions, UnitRunner units, LocalSilo silo, TimeProvider time, ILogger<ValidationRunGrain> logger)
@@ -58,15 +63,20 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
     private Guid RunId => Guid.Parse(GrainKeys.Subject(this.GetPrimaryKeyString()));
 
-    public Task Wake()
+    public async Task Wake()
     {
         if (_drive is null or { IsCompleted: true })
         {
             _drive = DriveAsync();
         }
-
-        return Task.CompletedTask;
+        else if (_running is { Wish.Because: null } running)
+        {
+            await running.Wish.LookAsync(_runs, running.Fence, _stop.Token);
+        }
     }
+
+    public async Task<string?> LiveLog(string hook, CancellationToken cancellation) =>
+        _running?.Units.FindLast(u => u.Hook == hook && u.State == "claimed") is { } unit ? await _units.LiveLogAsync(unit.ContainerName, cancellation) : null;
 
     public Task<RunPulse> Changed(long seen, CancellationToken cancellation) => _pulse.ChangedAsync(seen, cancellation);
 
@@ -125,15 +135,35 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
         _fence = run.Fence;
         LogClaimed(_logger, RunId, run.Fence.Epoch);
+        _wish = new RunWish();
+        if (run.CancelBecause is { } because)
+        {
+            _wish.Say(because);
+        }
+
         _pulse.Beat();
         using var lost = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         Task heartbeat = HeartbeatAsync(run.Fence, lost);
         try
         {
-            ConventionDocument convention = (await _conventions.FindAsync(run.ConventionId, run.ConventionVersion, lost.Token))!.Document;
-            await RunHooksAsync(run, convention, lost.Token);
-            RunStatus status = await JudgeAsync(run, lost.Token);
-            LogVerdict(_logger, RunId, status);
+            Convention convention = (await _conventions.FindAsync(run.ConventionId, run.ConventionVersion, lost.Token))!;
+            if (run.TrialJson is { } trial)
+            {
+                convention = convention with { Document = ConventionDocumentReader.Read(trial, NodeLimits.Largest) };
+            }
+
+            _running = new RunDrive(run, convention, _pulse, _wish);
+            if (run.Phase == "hooks")
+            {
+                await RunHooksAsync(_running, run.IsOpen, lost.Token);
+            }
+
+            long settling = _time.GetTimestamp();
+            using var step = NodeTelemetry.Step("osa.verdict", RunId);
+            RunStatus? status = await _verdicts.SettleAsync(run.Fence, convention, (deposition, e) => LogDataError(_logger, e, RunId, deposition), lost.Token);
+            NodeTelemetry.Verdict.Record(_time.GetElapsedTime(settling).TotalSeconds);
+            NodeTelemetry.Runs.Add(1, new KeyValuePair<string, object?>("status", status?.ToString().ToLowerInvariant() ?? "in_review"));
+            LogVerdict(_logger, RunId, status?.ToString() ?? "waits for a curator");
         }
         catch (OperationCanceledException) when (lost.IsCancellationRequested && !_stop.IsCancellationRequested)
         {
@@ -141,52 +171,90 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         }
         finally
         {
+            _running = null;
             await lost.CancelAsync();
             await heartbeat;
         }
     }
 
     /// <summary>Every hook in declared order; a deposition that one of them does not pass goes to no later hook.</summary>
-    private async Task RunHooksAsync(ClaimedRun run, ConventionDocument convention, CancellationToken cancellation)
+    private async Task RunHooksAsync(RunDrive drive, bool isOpen, CancellationToken cancellation)
     {
-        Dictionary<(Guid, int), RunOutput> outputs = run.Outputs.ToDictionary(o => (o.DepositionId, o.HookOrdinal));
-        List<RunMember> standing = [.. run.Members];
-        for (int ordinal = 0; ordinal < convention.Hooks.Count; ordinal++)
+        IReadOnlyList<HookDefinition> hooks = drive.Judged.Document.Hooks;
+        if (isOpen)
         {
-            foreach (RunMember member in standing.ToList())
+            await _units.GatherAsync(drive, hooks, cancellation);
+        }
+
+        for (int ordinal = 0; ordinal < hooks.Count; ordinal++)
+        {
+            while (drive.Wish.Because is null && RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs) is { Count: > 0 } plan)
             {
-                if (!outputs.TryGetValue((member.DepositionId, ordinal), out RunOutput? output))
+                if (hooks[ordinal].Manifest.Contract == HookContract.Batch && RunPlan.IsHopeless(ordinal, drive.Units, drive.Outputs))
                 {
-                    output = await _units.RunAsync(run, convention.Hooks[ordinal], ordinal, member, _pulse, cancellation);
+                    await GiveUpAsync(drive, plan, cancellation);
                 }
+                else
+                {
+                    await RunUnitsAsync(drive, plan, cancellation);
+                }
+            }
 
-                if (output.Status != "passed")
-                {
-                    standing.Remove(member);
-                }
+            if (drive.Wish.Because is not null)
+            {
+                // What may still have a container loses it before anybody is told that the run has ended.
+                await RunUnitsAsync(drive, RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs).FindAll(u => u.Claimed is not null), cancellation);
+                return;
+            }
 
-                // Behind the last one comes the verdict, which says it too.
-                if (standing.Count > 0 && ordinal < convention.Hooks.Count - 1)
-                {
-                    _pulse.Beat();
-                }
+            HashSet<Guid> passed = [.. drive.Outputs.Where(o => o.HookOrdinal == ordinal && o.Status == "passed").Select(o => o.DepositionId)];
+            drive.Standing.RemoveAll(m => !passed.Contains(m.DepositionId));
+            // Behind the last one comes the verdict, which says it too.
+            if (drive.Standing.Count > 0 && ordinal < hooks.Count - 1)
+            {
+                _pulse.Beat();
             }
         }
     }
 
-    private async Task<RunStatus> JudgeAsync(ClaimedRun run, CancellationToken cancellation)
+    /// <summary>Several at a time, as slots allow; the first that fails ends the others, whose attempts stay on record.</summary>
+    private async Task RunUnitsAsync(RunDrive drive, List<PlannedUnit> plan, CancellationToken cancellation)
     {
-        try
+        using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        ExceptionDispatchInfo? first = null;
+        var queue = new Queue<PlannedUnit>(plan);
+        async Task WorkAsync()
         {
-            return await _verdicts.CommitAsync(run.Fence, run.ConventionId, run.ConventionVersion, cancellation);
+            try
+            {
+                while (queue.TryDequeue(out PlannedUnit? unit))
+                {
+                    await _units.RunAsync(drive, unit, failed.Token);
+                }
+            }
+            catch (Exception e)
+            {
+                first ??= ExceptionDispatchInfo.Capture(e);
+                await failed.CancelAsync();
+            }
         }
-        catch (Exception e) when (VerdictTransaction.IsDataError(e))
-        {
-            // Whatever was let through the check is this node's bug, and repeating it would not help the depositor.
-            LogDataError(_logger, e, RunId);
-            await _verdicts.GiveUpAsync(run.Fence, $"the node could not store what the hooks emitted: {e.Message}", cancellation);
-            return await _verdicts.CommitAsync(run.Fence, run.ConventionId, run.ConventionVersion, cancellation);
-        }
+
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(plan.Count, UnitsAtOnce)).Select(_ => WorkAsync()));
+        first?.Throw();
+    }
+
+    private async Task GiveUpAsync(RunDrive drive, List<PlannedUnit> plan, CancellationToken cancellation)
+    {
+        PlannedUnit any = plan[0];
+        string reason = $"Not tried: the hook failed on each of the first {RunPlan.Hopeless} depositions that it was given alone. The last time: "
+            + PlainText.Reason(drive.Outputs.FindLast(o => o.HookOrdinal == any.HookOrdinal)!.Reason);
+        List<RunOutput> outputs =
+        [
+            .. plan.SelectMany(u => u.Members.Select(m => new RunOutput(
+                m.DepositionId, u.HookOrdinal, u.Hook.Name, u.Unit, 0, "failed", reason, "[]", null, 0, 0, 0, null))),
+        ];
+        await _runs.SaveOutputsAsync(drive.Fence, outputs, cancellation);
+        drive.Outputs.AddRange(outputs);
     }
 
     private async Task HeartbeatAsync(Fence fence, CancellationTokenSource lost)
@@ -211,6 +279,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
     private async Task SayAsync(Exception reason, TimeSpan pause)
     {
+        NodeTelemetry.Setbacks.Add(1);
         LogSetback(_logger, reason is OsaException ? null : reason, RunId, reason.Message, pause);
         if (_fence is null)
         {
@@ -251,7 +320,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     private static partial void LogClaimed(ILogger logger, Guid runId, long epoch);
 
     [LoggerMessage(5002, LogLevel.Information, "Run {RunId} ended: {Status}")]
-    private static partial void LogVerdict(ILogger logger, Guid runId, RunStatus status);
+    private static partial void LogVerdict(ILogger logger, Guid runId, string status);
 
     [LoggerMessage(5003, LogLevel.Information, "Run {RunId} is another activation's now")]
     private static partial void LogLost(ILogger logger, Guid runId);
@@ -265,8 +334,8 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     [LoggerMessage(5006, LogLevel.Information, "Run {RunId} moves to a silo that reaches engine {EngineId}")]
     private static partial void LogMoves(ILogger logger, Guid runId, string engineId);
 
-    [LoggerMessage(5007, LogLevel.Error, "Run {RunId}: checked output was refused by the database")]
-    private static partial void LogDataError(ILogger logger, Exception e, Guid runId);
+    [LoggerMessage(5007, LogLevel.Error, "Run {RunId}: checked output of deposition {DepositionId} was refused by the database")]
+    private static partial void LogDataError(ILogger logger, Exception e, Guid runId, Guid depositionId);
 }
 
 /// <summary>The run's container is on an engine that another live silo reaches.</summary>

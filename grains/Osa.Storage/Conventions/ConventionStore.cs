@@ -7,8 +7,9 @@ using Osa.Domain.Names;
 namespace Osa.Storage.Conventions;
 
 /// <summary>One registered version. Its document carries the digests that registration resolved.</summary>
+/// <param name="Retired">As of when it was read; a version that is remembered may have been retired since.</param>
 public sealed record Convention(
-    Srn Name, string SchemaSrn, ConventionDocument Document, string ContentHash, Guid RegisteredBy, DateTime CreatedAt, long Ordinal)
+    Srn Name, string SchemaSrn, ConventionDocument Document, string ContentHash, Guid RegisteredBy, DateTime CreatedAt, long Ordinal, Retirement? Retired)
 {
     public string Srn => Name.ToString();
 
@@ -17,10 +18,13 @@ public sealed record Convention(
     public string Version => Document.Version;
 }
 
+/// <summary>Since when nobody begins a deposition with a version any more, and why.</summary>
+public sealed record Retirement(DateTime At, string Because);
+
 /// <summary>Reading registered conventions. A version never changes, so it is read once.</summary>
 public sealed class ConventionStore(Database database, NodeIdentity node)
 {
-    private const string Columns = "srn, schema_srn, document::text, content_hash, registered_by, created_at, ordinal";
+    private const string Columns = "srn, schema_srn, document::text, content_hash, registered_by, created_at, ordinal, retired_at, retired_because";
 
     private readonly ConcurrentDictionary<string, Convention> _newest = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Id, string Version), Convention> _known = new();
@@ -69,6 +73,33 @@ public sealed class ConventionStore(Database database, NodeIdentity node)
     internal static string StillNewest(string id, string ordinal) =>
         $"({ordinal}::bigint is null or not exists (select from osa.conventions newer where newer.id = {id} and newer.ordinal > {ordinal}::bigint))";
 
+    /// <summary>A condition on the parameters that hold a convention's id and version.</summary>
+    internal static string StillOpen(string id, string version) =>
+        $"not exists (select from osa.conventions retired where retired.id = {id} and retired.version = {version} and retired.retired_at is not null)";
+
+    /// <summary>As <see cref="GetAsync"/>, and whether it is retired as of now.</summary>
+    /// <exception cref="OsaException">As <see cref="GetAsync"/>.</exception>
+    public async Task<Convention> GetFreshAsync(string srnOrId, string field, CancellationToken cancellation)
+    {
+        Convention convention = await GetAsync(srnOrId, field, cancellation);
+        return convention with
+        {
+            Retired = await database.Run(
+                c => c.Command("select retired_at, retired_because from osa.conventions where id = $1 and version = $2 and retired_at is not null", convention.Id, convention.Version)
+                    .FirstOrDefault(r => new Retirement(r.GetDateTime(0), r.GetString(1)), cancellation),
+                cancellation),
+        };
+    }
+
+    /// <exception cref="OsaException">FailedPrecondition: it is retired.</exception>
+    internal async Task CheckOpenAsync(Convention convention, CancellationToken cancellation)
+    {
+        if ((await GetFreshAsync(convention.Srn, "convention", cancellation)).Retired is { } retired)
+        {
+            throw OsaException.Precondition($"'{convention.Srn}' was retired on {retired.At:yyyy-MM-dd} and takes no new depositions: {retired.Because}");
+        }
+    }
+
     private async Task<Convention?> NewestAsync(string id, CancellationToken cancellation)
     {
         string? newest = await database.Run(
@@ -90,5 +121,6 @@ public sealed class ConventionStore(Database database, NodeIdentity node)
             cancellation);
 
     internal static Convention Read(NpgsqlDataReader r) => new(
-        Osa.Domain.Names.Srn.Parse(r.GetString(0), SrnType.Convention), r.GetString(1), ConventionDocumentReader.Read(r.GetString(2), NodeLimits.Largest), r.GetString(3), r.GetGuid(4), r.GetDateTime(5), r.GetInt64(6));
+        Osa.Domain.Names.Srn.Parse(r.GetString(0), SrnType.Convention), r.GetString(1), ConventionDocumentReader.Read(r.GetString(2), NodeLimits.Largest), r.GetString(3), r.GetGuid(4), r.GetDateTime(5), r.GetInt64(6),
+        r.IsDBNull(7) ? null : new Retirement(r.GetDateTime(7), r.GetString(8)));
 }

@@ -37,27 +37,33 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
             return made;
         }
 
-        Guid before = Guid.Parse(await AnswerAsync(caller, "deposition.create", key, cancellation)
-            ?? throw new OsaException(ErrorCode.Aborted, "The same request is being carried out; try again"));
+        if ((key.Length == 0 ? null : await AnswerAsync(caller, "deposition.create", key, cancellation)) is not { } answer)
+        {
+            await conventions.CheckOpenAsync(version, cancellation);
+            throw new OsaException(ErrorCode.Aborted, "The same request is being carried out; try again");
+        }
+
+        Guid before = Guid.Parse(answer);
         Deposition existing = await FindAsync(before, cancellation) ?? throw OsaException.NotFound($"Deposition '{before}'");
         return existing.ConventionId == version.Id
             ? existing
             : throw OsaException.Invalid("idempotency_key", "reused", $"was used to create {node.DepositionSrn(before)} under another convention; use a new key");
     }
 
-    /// <returns>Null where the key was used before, or the convention has a newer version than the one that was asked for by its id.</returns>
+    /// <returns>Null where the key was used before, or the convention was retired or has a newer version than the one that was asked for by its id.</returns>
     private Task<Deposition?> InsertAsync(Caller caller, Guid id, string convention, Convention version, string metadata, string key, CancellationToken cancellation)
     {
         DomainEvent created = DomainEvents.DepositionCreated(node.DepositionSrn(id), version.Name, caller.UserId);
+        string open = ConventionStore.StillOpen("$3", "$4");
         return database.Run(
             c => c.Command(
                 $"""
                 with fresh as (
                   insert into osa.idempotency (caller_id, operation, key, answer)
-                  select $2, 'deposition.create', $6, $1::text where $6 <> '' and {ConventionStore.StillNewest("$3", "$11")} on conflict do nothing returning 1),
+                  select $2, 'deposition.create', $6, $1::text where $6 <> '' and {ConventionStore.StillNewest("$3", "$11")} and {open} on conflict do nothing returning 1),
                 d as (
                   insert into osa.depositions (id, owner_id, convention_id, convention_version, metadata)
-                  select $1, $2, $3, $4, $5::jsonb where ($6 = '' and {ConventionStore.StillNewest("$3", "$11")}) or exists (select from fresh)
+                  select $1, $2, $3, $4, $5::jsonb where ($6 = '' and {ConventionStore.StillNewest("$3", "$11")} and {open}) or exists (select from fresh)
                   returning *),
                 e as (
                   insert into osa.events (type, subject, audience, owner_id, payload)
@@ -90,7 +96,7 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
                 id, caller.UserId, metadata,
                 updated.Type, updated.Subject, WireName.Of(updated.Audience), updated.PayloadJson).FirstOrDefault(DepositionRows.Read, cancellation),
             cancellation);
-        return changed ?? throw Refusal(caller, await FindAsync(id, cancellation), id, DepositionCommand.Edit)
+        return changed ?? throw Refusal(caller, await FindAsync(id, cancellation) ?? throw OsaException.NotFound($"'{node.DepositionSrn(id)}'"), DepositionCommand.Edit)
             ?? new OsaException(ErrorCode.Aborted, $"'{node.DepositionSrn(id)}' was changed at the same moment; try again");
     }
 
@@ -135,7 +141,7 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
             async c =>
             {
                 Deposition deposition = await LockAsync(c, id, cancellation);
-                if (Refusal(caller, deposition, id, DepositionCommand.Edit) is { } refusal)
+                if (Refusal(caller, deposition, DepositionCommand.Edit) is { } refusal)
                 {
                     throw refusal;
                 }
@@ -167,70 +173,30 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
         return SubmissionRules.Check((await ConventionOf(deposition, cancellation)).Document, deposition.MetadataJson, Files(deposition), limits);
     }
 
-    /// <summary>
-    /// The draft goes into validation, and its run is born in the same transaction. What is already in validation answers with the
-    /// run it has; the same key of the same caller with the run that it made before.
-    /// </summary>
-    /// <returns>The run, and whether this call made it.</returns>
-    /// <exception cref="OsaException">InvalidArgument with every violation; NotFound, PermissionDenied, FailedPrecondition, Aborted.</exception>
-    public Task<(Guid RunId, bool Created)> SubmitAsync(Caller caller, Guid id, string key, CancellationToken cancellation)
-    {
-        CheckKey(key);
-        return database.Transaction(
+    /// <summary>Says until when the record that the draft becomes is held.</summary>
+    /// <param name="until">Null: not at all. <see cref="DateTime.MaxValue"/>: until it is released.</param>
+    /// <exception cref="OsaException">InvalidArgument: it is over. NotFound, PermissionDenied, FailedPrecondition (not a draft), Aborted.</exception>
+    public Task<Deposition> SetEmbargoAsync(Caller caller, Guid id, DateTime? until, CancellationToken cancellation) =>
+        database.Transaction(
             async c =>
             {
                 Deposition deposition = await LockAsync(c, id, cancellation);
-                OsaException? refusal = Refusal(caller, deposition, id, DepositionCommand.Submit);
-                if (refusal is { Code: not ErrorCode.FailedPrecondition })
+                if (Refusal(caller, deposition, DepositionCommand.Edit) is { } refusal)
                 {
                     throw refusal;
                 }
 
-                if (key.Length > 0 && await c.Command(
-                    "select answer from osa.idempotency where caller_id = $1 and operation = $2 and key = $3", caller.UserId, $"submit {id}", key)
-                    .FirstOrDefault(r => r.GetString(0), cancellation) is { } before)
-                {
-                    return (Guid.Parse(before), false);
-                }
-
-                if (deposition.Status == DepositionStatus.InValidation)
-                {
-                    return (deposition.RunId!.Value, false);
-                }
-
-                if (refusal is not null)
-                {
-                    throw refusal;
-                }
-
-                Convention convention = await ConventionOf(deposition, cancellation);
-                IReadOnlyList<Violation> violations = SubmissionRules.Check(convention.Document, deposition.MetadataJson, Files(deposition), limits);
-                if (violations.Count > 0)
-                {
-                    throw OsaException.Invalid("The deposition cannot be submitted", violations);
-                }
-
-                Guid run = Guid.NewGuid();
-                FaultPoint.Reached("submit.before_write");
-                await using var batch = new NpgsqlBatch(c);
-                batch
-                    .And("update osa.depositions set status = 'in_validation', run_id = $2, reasons = '{}', updated_at = now() where id = $1", id, run)
-                    .And("insert into osa.validation_runs (id, convention_id, convention_version, next_step_at) values ($1, $2, $3, now() + interval '3 s')", run, convention.Id, convention.Version)
-                    .And("insert into osa.run_depositions (run_id, ordinal, deposition_id) values ($1, 0, $2)", run, id);
-                if (key.Length > 0)
-                {
-                    batch.And(
-                        "insert into osa.idempotency (caller_id, operation, key, answer) values ($1, $2, $3, $4)",
-                        caller.UserId, $"submit {id}", key, run.ToString());
-                }
-
-                await EventLog.Append(batch, deposition.OwnerId, DomainEvents.DepositionSubmitted(node.DepositionSrn(id), node.RunSrn(run), deposition.MetadataJson))
-                    .ExecuteNonQueryAsync(cancellation);
-                FaultPoint.Reached("submit.before_commit");
-                return (run, true);
+                return await c.Command(
+                    $"""
+                    with d as (
+                      update osa.depositions set embargo_until = nullif($2, '')::timestamptz, updated_at = now()
+                      where id = $1 and ($2 = '' or $2::timestamptz > now()) returning *)
+                    select {DepositionRows.Columns} from d
+                    """,
+                    id, until is null ? "" : until == DateTime.MaxValue ? "infinity" : until.Value.ToString("O")).FirstOrDefault(DepositionRows.Read, cancellation)
+                    ?? throw OsaException.Invalid("embargo.until", "range", "an embargo ends in the future; leave it out for none");
             },
             cancellation);
-    }
 
     /// <exception cref="OsaException">NotFound: there is none, or the caller may not know of it.</exception>
     public async Task<Deposition> GetAsync(Caller caller, Guid id, CancellationToken cancellation)
@@ -244,8 +210,8 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
         Guid? owner, DepositionStatus? status, string? conventionId, string? conventionVersion, Guid? before, int limit, CancellationToken cancellation) =>
         database.Run(
             c => c.Command(
-                """
-                select d.id, d.owner_id, d.convention_id, d.convention_version, d.status, '{}', '[]', d.run_id, d.reasons, d.record_srn, d.created_at, d.updated_at
+                $"""
+                select {DepositionRows.ColumnsOfList}
                 from osa.depositions d
                 where ($1::uuid is null or owner_id = $1::uuid) and ($2::text is null or status = $2::text)
                   and ($3::text is null or convention_id = $3::text) and ($4::text is null or convention_version = $4::text)
@@ -255,7 +221,7 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
                 owner?.ToString(), status is null ? null : WireName.Of(status.Value), conventionId, conventionVersion, before?.ToString(), limit).ToList(DepositionRows.Read, cancellation),
             cancellation);
 
-    private static void CheckKey(string key)
+    internal static void CheckKey(string key)
     {
         if (key.Length > 128 || key.Contains('\0', StringComparison.Ordinal))
         {
@@ -263,15 +229,15 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
         }
     }
 
-    private static IReadOnlyList<SubmittedFile> Files(Deposition deposition) => [.. deposition.Files.Select(f => new SubmittedFile(f.Name, f.Size))];
+    internal static IReadOnlyList<SubmittedFile> Files(Deposition deposition) => [.. deposition.Files.Select(f => new SubmittedFile(f.Name, f.Size))];
 
-    private async Task<Convention> ConventionOf(Deposition deposition, CancellationToken cancellation) =>
+    internal async Task<Convention> ConventionOf(Deposition deposition, CancellationToken cancellation) =>
         await conventions.FindAsync(deposition.ConventionId, deposition.ConventionVersion, cancellation)
         ?? throw new InvalidOperationException($"{node.DepositionSrn(deposition.Id)} refers to a convention that is not there");
 
     private FileRequirements CheckUpload(Caller caller, Deposition deposition, Convention convention, string name, long? size)
     {
-        if (Refusal(caller, deposition, deposition.Id, DepositionCommand.Edit) is { } refusal)
+        if (Refusal(caller, deposition, DepositionCommand.Edit) is { } refusal)
         {
             throw refusal;
         }
@@ -284,7 +250,7 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
     private Task<Deposition?> FindAsync(Guid id, CancellationToken cancellation) =>
         database.Run(c => c.Command($"select {DepositionRows.Columns} from osa.depositions d where id = $1", id).FirstOrDefault(DepositionRows.Read, cancellation), cancellation);
 
-    private async Task<Deposition> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
+    internal async Task<Deposition> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
         await connection.Command($"select {DepositionRows.Columns} from osa.depositions d where id = $1 for update", id).FirstOrDefault(DepositionRows.Read, cancellation)
         ?? throw OsaException.NotFound($"'{node.DepositionSrn(id)}'");
 
@@ -295,11 +261,11 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
             cancellation);
 
     // Whoever may not read a deposition is not told that it is there.
-    private OsaException? Refusal(Caller caller, Deposition? deposition, Guid id, DepositionCommand command)
+    internal OsaException? Refusal(Caller caller, Deposition deposition, DepositionCommand command)
     {
-        if (deposition is null || !caller.MayRead(deposition.OwnerId))
+        if (!caller.MayRead(deposition.OwnerId))
         {
-            return OsaException.NotFound($"'{node.DepositionSrn(id)}'");
+            return OsaException.NotFound($"'{node.DepositionSrn(deposition.Id)}'");
         }
 
         if (!caller.MayChange(deposition.OwnerId))

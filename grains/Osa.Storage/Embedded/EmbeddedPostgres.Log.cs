@@ -15,4 +15,10 @@ internal static partial class EmbeddedPostgresLog
 
     [LoggerMessage(EventId = 2004, Level = LogLevel.Information, Message = "The node's own PostgreSQL has stopped")]
     public static partial void ServerStopped(this ILogger log);
+
+    [LoggerMessage(EventId = 2005, Level = LogLevel.Warning, Message = "The node's own PostgreSQL has ended, and is started again")]
+    public static partial void ServerEnded(this ILogger log);
+
+    [LoggerMessage(EventId = 2006, Level = LogLevel.Error, Message = "The node's own PostgreSQL does not start: {Reason}")]
+    public static partial void ServerDoesNotStart(this ILogger log, string reason);
 }

@@ -27,6 +27,8 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         _log = log;
     }
 
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
+
     /// <summary>Npgsql's, of the node's own role and database (<c>osa</c>), password included.</summary>
     public string ConnectionString { get; }
 
@@ -58,6 +60,28 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         {
             taken.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Starts the server again whenever it has ended, whoever ended it, until <paramref name="ct"/> says so. Clients come back by themselves.</summary>
+    public async Task KeepRunningAsync(TimeProvider time, CancellationToken ct)
+    {
+        while (!ct.IsCancellationRequested)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), time, ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            try
+            {
+                if (!ct.IsCancellationRequested && _postmaster.ProcessId() is null)
+                {
+                    _log.ServerEnded();
+                    await RunAsync(_postmaster, StartTimeout, _log, ct);
+                }
+            }
+            catch (Exception e) when (e is OsaException or IOException or OperationCanceledException)
+            {
+                // The next round tries again.
+                _log.ServerDoesNotStart(e.Message);
+            }
         }
     }
 

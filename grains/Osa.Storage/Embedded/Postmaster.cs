@@ -17,6 +17,9 @@ internal sealed class Postmaster(ClusterHome home, PostgresBinaries binaries)
     /// <summary>Length of sun_path, less its final zero.</summary>
     private const int LongestSocketPath = 107;
 
+    // Clients know where it listens: when it is started again, it listens there.
+    private int? _port;
+
     private string PidFile => Path.Combine(home.Cluster, "postmaster.pid");
 
     /// <summary>The server's process id; null when postmaster.pid names none that lives and is this cluster's.</summary>
@@ -60,7 +63,7 @@ internal sealed class Postmaster(ClusterHome home, PostgresBinaries binaries)
         {
             string listen = local
                 ? $"-c listen_addresses='' -c port={SocketNumber} -c unix_socket_directories={home.Sockets}"
-                : $"-c listen_addresses=127.0.0.1 -c port={FreePort()} -c unix_socket_directories=''";
+                : $"-c listen_addresses=127.0.0.1 -c port={_port ??= FreePort()} -c unix_socket_directories=''";
             CommandResult result = await home.Owner.RunAsync("/bin/sh", ["-c", ": > \"$0\"", home.StartLog], "", ct);
             result = result.Succeeded
                 ? await PgCtlAsync(["start", "-D", home.Cluster, "-l", home.StartLog, "-w", "-t", Seconds(timeout), "-o", listen], ct)
@@ -70,6 +73,7 @@ internal sealed class Postmaster(ClusterHome home, PostgresBinaries binaries)
                 return;
             }
 
+            _port = null;
             string log = Tail(home.StartLog);
             if (local || attempt == 5 || !log.Contains("Address already in use", StringComparison.Ordinal))
             {

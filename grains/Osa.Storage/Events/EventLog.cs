@@ -1,4 +1,5 @@
 using Npgsql;
+using Osa.Domain.Access;
 using Osa.Domain.Errors;
 using Osa.Domain.Events;
 using Osa.Domain.Names;
@@ -7,6 +8,20 @@ namespace Osa.Storage.Events;
 
 /// <summary>An event with its place in the feed.</summary>
 public sealed record FeedEvent(long Position, Guid Id, string Type, string Subject, EventAudience Audience, Guid? OwnerId, string PayloadJson, DateTime CreatedAt);
+
+/// <summary>What somebody sees of the feed.</summary>
+/// <param name="Types">Only these; empty for all.</param>
+/// <param name="Subject">Only what is about it; null for all.</param>
+public sealed record EventView(Caller Caller, IReadOnlySet<string> Types, string? Subject)
+{
+    public bool Shows(FeedEvent happened) =>
+        (Types.Count == 0 || Types.Contains(happened.Type)) && (Subject is null || Subject == happened.Subject) && happened.Audience switch
+        {
+            EventAudience.Public => true,
+            EventAudience.Owner => Caller.Has(Role.Curator) || (Caller.Has(Role.Depositor) && happened.OwnerId == Caller.UserId),
+            _ => Caller.Has(Role.Admin),
+        };
+}
 
 /// <summary>
 /// The event feed. Events are inserted without a position in the transaction that made them true; a numbering step gives the
@@ -18,6 +33,8 @@ public sealed class EventLog(Database database)
     /// <summary>How many events one step numbers at most.</summary>
     public const int LargestStep = 10_000;
 
+    private const string Columns = "position, event_id, type, subject, audience, owner_id, payload::text, created_at";
+
     // Any fixed number; "osa" and a 2 in ASCII.
     private const long NumberingLock = 0x6F736132;
 
@@ -27,6 +44,17 @@ public sealed class EventLog(Database database)
         batch.And(
             "insert into osa.events (type, subject, audience, owner_id, payload) values ($1, $2, $3, $4::uuid, $5::jsonb)",
             happened.Type, happened.Subject, WireName.Of(happened.Audience), owner?.ToString(), happened.PayloadJson);
+
+    /// <summary>Adds many, in their order.</summary>
+    public static NpgsqlBatch Append(NpgsqlBatch batch, IReadOnlyCollection<(Guid? Owner, DomainEvent Happened)> events) =>
+        batch.And(
+            """
+            insert into osa.events (type, subject, audience, owner_id, payload)
+            select e.type, e.subject, e.audience, nullif(e.owner_id, '')::uuid, e.payload::jsonb
+            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality as e(type, subject, audience, owner_id, payload, n) order by e.n
+            """,
+            events.Select(e => e.Happened.Type).ToArray(), events.Select(e => e.Happened.Subject).ToArray(), events.Select(e => WireName.Of(e.Happened.Audience)).ToArray(),
+            events.Select(e => e.Owner?.ToString() ?? "").ToArray(), events.Select(e => e.Happened.PayloadJson).ToArray());
 
     /// <summary>Gives the events that have committed since the last step their positions.</summary>
     /// <returns>How many were numbered.</returns>
@@ -53,9 +81,66 @@ public sealed class EventLog(Database database)
                     from next where e.id = next.id
                     """).Execute(cancellation);
                 await transaction.CommitAsync(CancellationToken.None);
+                NodeTelemetry.EventsNumbered.Add(numbered);
                 return numbered;
             },
             cancellation);
+
+    /// <summary>
+    /// Reads at one moment and says at which position of the feed that is: every event up to it has happened, none behind it. Whatever
+    /// committed before the moment and has no position yet gets one now, before anything later does.
+    /// </summary>
+    /// <param name="work">Given a connection that reads as of the moment, and the position.</param>
+    public async Task<T> AtPositionAsync<T>(Func<NpgsqlConnection, long, Task<T>> work, CancellationToken cancellation) =>
+        await database.Snapshot(
+            async snapshot => await work(
+                snapshot,
+                await database.Run(
+                    async connection =>
+                    {
+                        await using NpgsqlTransaction transaction = await connection.BeginTransactionAsync(cancellation);
+                        await connection.Command("select pg_advisory_xact_lock($1)", NumberingLock).Execute(cancellation);
+                        // The snapshot is taken by its first statement, behind the lock.
+                        long[] unnumbered = [.. await snapshot.Command("select id from osa.events where position is null order by id").ToList(r => r.GetInt64(0), cancellation)];
+                        await connection.Command(
+                            """
+                            update osa.events e set position = (select coalesce(max(position), 0) from osa.events) + next.n
+                            from unnest($1::bigint[]) with ordinality as next(id, n) where e.id = next.id
+                            """,
+                            (object)unnumbered).Execute(cancellation);
+                        long position = (await connection.Command("select coalesce(max(position), 0) from osa.events").ToList(r => r.GetInt64(0), cancellation))[0];
+                        await transaction.CommitAsync(CancellationToken.None);
+                        return position;
+                    },
+                    cancellation)),
+            cancellation);
+
+    /// <summary>The position of the newest event, after numbering.</summary>
+    public async Task<long> HeadAsync(CancellationToken cancellation)
+    {
+        await NumberAsync(cancellation);
+        return (await database.Run(c => c.Command("select coalesce(max(position), 0) from osa.events").ToList(r => r.GetInt64(0), cancellation), cancellation))[0];
+    }
+
+    /// <summary>What <paramref name="view"/> shows after a position, in order.</summary>
+    /// <returns>The events, the position up to which nothing is missing, and whether there are more behind it.</returns>
+    public async Task<(IReadOnlyList<FeedEvent> Events, long Position, bool More)> PageAsync(EventView view, long after, int size, CancellationToken cancellation)
+    {
+        long head = await HeadAsync(cancellation);
+        List<FeedEvent> page = await database.Run(
+            c => c.Command(
+                $"""
+                select {Columns} from osa.events
+                where position > $1 and position <= $2 and (cardinality($3::text[]) = 0 or type = any ($3)) and ($4::text is null or subject = $4::text)
+                  and (audience = 'public' or $5 or audience = 'owner' and ($6 or owner_id = $7))
+                order by position limit $8
+                """,
+                after, head, view.Types.ToArray(), view.Subject, view.Caller.Has(Role.Admin), view.Caller.Has(Role.Curator), view.Caller.Has(Role.Depositor) ? view.Caller.UserId : Guid.Empty, size + 1)
+                .ToList(Read, cancellation),
+            cancellation);
+        bool more = page.Count > size;
+        return more ? (page[..size], page[size - 1].Position, true) : (page, Math.Max(after, head), false);
+    }
 
     /// <summary>The next events after <paramref name="after"/>, in order of position; 0 begins at the beginning.</summary>
     /// <exception cref="OsaException">Unavailable.</exception>
@@ -64,15 +149,10 @@ public sealed class EventLog(Database database)
         await NumberAsync(cancellation);
         return await database.Run(
             connection => connection.Command(
-                """
-                select position, event_id, type, subject, audience, owner_id, payload::text, created_at
-                from osa.events where position > $1 order by position limit $2
-                """,
-                after, limit).ToList(
-                r => new FeedEvent(
-                    r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), WireName.Parse<EventAudience>(r.GetString(4))!.Value,
-                    r.ValueOrNull<Guid>(5), r.GetString(6), r.GetDateTime(7)),
-                cancellation),
+                $"select {Columns} from osa.events where position > $1 order by position limit $2", after, limit).ToList(Read, cancellation),
             cancellation);
     }
+
+    private static FeedEvent Read(NpgsqlDataReader r) => new(
+        r.GetInt64(0), r.GetGuid(1), r.GetString(2), r.GetString(3), WireName.Parse<EventAudience>(r.GetString(4))!.Value, r.ValueOrNull<Guid>(5), r.GetString(6), r.GetDateTime(7));
 }

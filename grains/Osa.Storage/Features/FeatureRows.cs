@@ -1,7 +1,8 @@
-using System.Text;
 using Npgsql;
+using Osa.Domain.Access;
 using Osa.Domain.Errors;
 using Osa.Domain.Features;
+using Osa.Storage.Records;
 using static Osa.Storage.Features.SqlIdentifier;
 
 namespace Osa.Storage.Features;
@@ -33,18 +34,18 @@ public sealed class FeatureRows(Database database)
     // Rows are asked for in growing portions, so that a page of huge values does not fetch what it will not keep.
     private const int FirstPortion = 50;
 
-    /// <summary>Rows after <paramref name="cursor"/>, of all records or of one.</summary>
+    /// <summary>Rows after <paramref name="cursor"/>, of all current records or of one version, as far as the caller may see them.</summary>
     /// <param name="pageSize">1 to 5,000; 0 means 500. A page of large values may hold fewer rows.</param>
     /// <exception cref="OsaException">InvalidArgument: page size or cursor.</exception>
-    public Task<FeatureRowPage> PageAsync(FeatureTable table, string? recordSrn, int pageSize, string cursor, CancellationToken cancellationToken)
+    public Task<FeatureRowPage> PageAsync(Caller caller, FeatureTable table, string? recordSrn, int pageSize, string cursor, CancellationToken cancellationToken)
     {
         int wanted = Cursor.PageSize(pageSize, DefaultPageSize, MaxPageSize);
         long after = Cursor.DecodeLong(cursor) ?? 0;
-        return database.Run(c => PageAsync(c, table, recordSrn, wanted, after, cancellationToken), cancellationToken);
+        return database.Run(c => PageAsync(c, caller, table, recordSrn, wanted, after, cancellationToken), cancellationToken);
     }
 
     private static async Task<FeatureRowPage> PageAsync(
-        NpgsqlConnection connection, FeatureTable table, string? recordSrn, int wanted, long after, CancellationToken cancellationToken)
+        NpgsqlConnection connection, Caller caller, FeatureTable table, string? recordSrn, int wanted, long after, CancellationToken cancellationToken)
     {
         var rows = new List<FeatureRow>();
         long bytes = 0;
@@ -55,7 +56,7 @@ public sealed class FeatureRows(Database database)
             portion = Math.Min(portion, wanted - rows.Count);
             int before = rows.Count;
             // One row further than kept tells whether there are more.
-            await using NpgsqlCommand command = Select(connection, table, recordSrn, after, portion + 1);
+            await using NpgsqlCommand command = Select(connection, caller, table, recordSrn, after, portion + 1);
             await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellationToken);
             more = false;
             while (!more && await reader.ReadAsync(cancellationToken))
@@ -73,17 +74,18 @@ public sealed class FeatureRows(Database database)
         return new FeatureRowPage(table.Columns, rows, more ? Cursor.Encode(after.ToString()) : null);
     }
 
-    private static NpgsqlCommand Select(NpgsqlConnection connection, FeatureTable table, string? recordSrn, long after, int limit)
+    private static NpgsqlCommand Select(NpgsqlConnection connection, Caller caller, FeatureTable table, string? recordSrn, long after, int limit)
     {
         string declared = string.Concat(table.Columns.Select(c => ", " + Quote(c.Name)));
         string sql = $"""
             select id, record_srn, run_id, created_at{declared}
-            from {FeatureTable(table.PgTable)}
-            where id > $1{(recordSrn is null ? "" : " and record_srn = $3")}
+            from {FeatureTable(table.PgTable)} f
+            where id > $1{(recordSrn is null ? "" : " and record_srn = $4")}
+              and {RecordVisibility.Shows("f.record_srn", oldVersions: recordSrn is not null, RecordVisibility.SeesAll(caller), "$3")}
             order by id
             limit $2
             """;
-        return recordSrn is null ? connection.Command(sql, after, limit) : connection.Command(sql, after, limit, recordSrn);
+        return recordSrn is null ? connection.Command(sql, after, limit, caller.UserId) : connection.Command(sql, after, limit, caller.UserId, recordSrn);
     }
 
     private static FeatureRow Read(NpgsqlDataReader reader, FeatureTable table, out long bytes)
@@ -93,25 +95,8 @@ public sealed class FeatureRows(Database database)
         var values = new object?[table.Columns.Count];
         for (int i = 0; i < values.Length; i++)
         {
-            int at = FirstDeclared + i;
-            values[i] = reader.IsDBNull(at) ? null : table.Columns[i].StoredAs switch
-            {
-                FeatureColumnType.Text => reader.GetString(at),
-                FeatureColumnType.Timestamp => reader.GetDateTime(at),
-                FeatureColumnType.Date => reader.GetFieldValue<DateOnly>(at),
-                FeatureColumnType.Uuid => reader.GetGuid(at),
-                FeatureColumnType.Double => reader.GetDouble(at),
-                FeatureColumnType.Bigint => reader.GetInt64(at),
-                FeatureColumnType.Boolean => reader.GetBoolean(at),
-                FeatureColumnType.Json => new JsonText(reader.GetString(at)),
-                FeatureColumnType type => throw new InvalidOperationException($"no reader for {type}"),
-            };
-            bytes += values[i] switch
-            {
-                string text => Encoding.UTF8.GetByteCount(text),
-                JsonText text => Encoding.UTF8.GetByteCount(text.Json),
-                _ => 16,
-            };
+            values[i] = StoredValue.Read(reader, FirstDeclared + i, table.Columns[i].StoredAs);
+            bytes += StoredValue.Size(values[i]);
         }
 
         return new FeatureRow(reader.GetInt64(0), reader.GetString(1), reader.GetGuid(2), reader.GetDateTime(3), values);

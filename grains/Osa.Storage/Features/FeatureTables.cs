@@ -99,19 +99,21 @@ public sealed class FeatureTables(Database database)
 
     private static async Task ExtendAsync(NpgsqlConnection connection, FeatureTableDdlPlan plan, CancellationToken cancellationToken)
     {
-        string pgTable = (await connection.Command(
+        (long id, string pgTable) = (await connection.Command(
             """
             update osa.feature_tables
             set columns = $2::jsonb, schema_version = $3, updated_at = now()
             where name = $1
-            returning pg_table
+            returning id, pg_table
             """,
-            plan.Name, Json(plan.Columns), plan.SchemaVersion).ToList(r => r.GetString(0), cancellationToken)).Single();
+            plan.Name, Json(plan.Columns), plan.SchemaVersion).ToList(r => (r.GetInt64(0), r.GetString(1)), cancellationToken)).Single();
         if (plan.AddedColumns.Count == 0)
             return;
 
         string before = await SetLockTimeoutAsync(connection, AlterLockTimeout, cancellationToken);
         await connection.Command(FeatureTableDdl.AddColumns(pgTable, plan.AddedColumns)).Execute(cancellationToken);
+        if (FeatureTableDdl.Indexes(id, pgTable, plan.AddedColumns, plan.Columns.Count - plan.AddedColumns.Count) is { Length: > 0 } indexes)
+            await connection.Command(indexes).Execute(cancellationToken);
         await SetLockTimeoutAsync(connection, before, cancellationToken);
     }
 

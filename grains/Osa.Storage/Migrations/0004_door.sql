@@ -22,6 +22,8 @@ comment on column osa.validation_runs.phase is 'review: its hooks are done and i
 comment on column osa.validation_runs.cancel_because is 'Set once somebody wished the run to end; final when its container is gone';
 comment on column osa.validation_runs.share is 'Until its first container is claimed, further submissions of the moment may join it';
 comment on column osa.validation_runs.trial is 'The convention document that a trial judges by: it publishes nothing and changes no deposition';
+-- Those who join a run at the same moment do not wait for each other; the first has 0.
+create sequence osa.run_ordinals as int cycle;
 create index validation_runs_share on osa.validation_runs (convention_id, convention_version) where share and status in ('pending', 'running');
 
 alter table osa.run_depositions

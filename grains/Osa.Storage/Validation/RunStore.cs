@@ -15,13 +15,19 @@ public sealed class FenceLostException(Guid runId) : Exception($"Run {runId} was
 
 /// <summary>A run as its owner sees it after claiming it.</summary>
 /// <param name="Setbacks">Infrastructure failures in a row.</param>
+/// <param name="Phase"><c>hooks</c>, or <c>review</c>: they are done, and curators have the next word.</param>
+/// <param name="CancelBecause">Set once somebody wished it to end.</param>
+/// <param name="IsOpen">Further submissions may join until its first container is claimed.</param>
+/// <param name="TrialJson">The convention document that a trial judges by; null for a run that counts.</param>
+/// <param name="Members">Those that are not settled.</param>
 public sealed record ClaimedRun(
-    Fence Fence, string ConventionId, string ConventionVersion, int Setbacks, IReadOnlyList<RunMember> Members, IReadOnlyList<RunUnit> Units, IReadOnlyList<RunOutput> Outputs);
+    Fence Fence, string ConventionId, string ConventionVersion, int Setbacks, string Phase, string? CancelBecause, bool IsOpen, string? TrialJson,
+    IReadOnlyList<RunMember> Members, IReadOnlyList<RunUnit> Units, IReadOnlyList<RunOutput> Outputs);
 
 /// <summary>A deposition of a run.</summary>
 public sealed record RunMember(int Ordinal, Guid DepositionId, Guid OwnerId);
 
-/// <summary>One attempt of one hook over some of the run's depositions.</summary>
+/// <summary>One attempt of one hook over some of the run's depositions: those between two ordinals that still stood and had no outcome of it.</summary>
 public sealed record RunUnit(
     int HookOrdinal, int Unit, int Attempt, string Hook, int FirstOrdinal, int LastOrdinal, string State, string EngineId, string ContainerName, string? KillReason, long? LostWithExitCode);
 
@@ -30,7 +36,8 @@ public sealed record RunOutput(
     Guid DepositionId, int HookOrdinal, string Hook, int Unit, int Attempt, string Status, string? Reason, string ProgressJson, Guid? BlobId, long Offset, long Length, long Rows, string? Sha256);
 
 /// <summary>What one container did, for the attempt's row.</summary>
-public sealed record UnitResult(string? ContainerId, string? Digest, long? ExitCode, TimeSpan Duration, long? PeakMemory, string Log);
+/// <param name="BrokenBecause">Why it ended before all of its depositions had an outcome; null when it did not.</param>
+public sealed record UnitResult(string? ContainerId, string? Digest, long? ExitCode, TimeSpan Duration, TimeSpan? Cpu, long? PeakMemory, string Log, string? BrokenBecause);
 
 /// <summary>What one container engine may hold at a time.</summary>
 public sealed record EngineCapacity(int Slots, long MemoryBytes, double Cpu);
@@ -56,29 +63,38 @@ public sealed class RunStore(Database database, NodeIdentity node)
                     update osa.validation_runs r
                     set epoch = epoch + 1, owner_silo = $2, status = 'running', started_at = coalesce(started_at, now()), next_step_at = now() + $3
                     from before where r.id = before.id
-                    returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status
+                    returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status, r.phase, r.cancel_because, r.share, r.trial::text
                     """,
                     runId, silo, Lease, held?.ToString()).FirstOrDefault(
-                    r => new { Epoch = r.GetInt64(0), Convention = r.GetString(1), Version = r.GetString(2), Setbacks = r.GetInt32(3), Before = r.GetString(4) }, cancellation);
+                    r => new
+                    {
+                        Epoch = r.GetInt64(0),
+                        Convention = r.GetString(1),
+                        Version = r.GetString(2),
+                        Setbacks = r.GetInt32(3),
+                        Before = r.GetString(4),
+                        Phase = r.GetString(5),
+                        CancelBecause = r.TextOrNull(6),
+                        IsOpen = r.GetBoolean(7),
+                        Trial = r.TextOrNull(8),
+                    },
+                    cancellation);
                 if (run is null)
                 {
                     return null;
                 }
 
-                List<RunMember> members = await c.Command(
-                    "select m.ordinal, d.id, d.owner_id from osa.run_depositions m join osa.depositions d on d.id = m.deposition_id where m.run_id = $1 order by m.ordinal", runId)
-                    .ToList(r => new RunMember(r.GetInt32(0), r.GetGuid(1), r.GetGuid(2)), cancellation);
+                List<RunMember> members = await MembersAsync(c, runId, cancellation);
                 List<RunUnit> units = [];
                 List<RunOutput> outputs = [];
                 if (run.Before == "pending")
                 {
-                    await using var batch = new NpgsqlBatch(c);
-                    foreach (RunMember member in members)
+                    if (run.Trial is null)
                     {
-                        EventLog.Append(batch, member.OwnerId, DomainEvents.ValidationStarted(node.RunSrn(runId), node.DepositionSrn(member.DepositionId)));
+                        await using var batch = new NpgsqlBatch(c);
+                        await EventLog.Append(batch, [.. members.Select(m => ((Guid?)m.OwnerId, DomainEvents.ValidationStarted(node.RunSrn(runId), node.DepositionSrn(m.DepositionId))))])
+                            .ExecuteNonQueryAsync(cancellation);
                     }
-
-                    await batch.ExecuteNonQueryAsync(cancellation);
                 }
                 else
                 {
@@ -91,18 +107,47 @@ public sealed class RunStore(Database database, NodeIdentity node)
                         r => new RunUnit(
                             r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.ValueOrNull<long>(10)),
                         cancellation);
-                    outputs = await OutputsAsync(c, runId, cancellation);
+                    outputs = await OutputsAsync(c, runId, null, cancellation);
                 }
 
-                return new ClaimedRun(new Fence(runId, run.Epoch), run.Convention, run.Version, run.Setbacks, members, units, outputs);
+                return new ClaimedRun(
+                    new Fence(runId, run.Epoch), run.Convention, run.Version, run.Setbacks, run.Phase, run.CancelBecause, run.IsOpen, run.Trial, members, units, outputs);
             },
             cancellation);
 
-    /// <summary>The deposition as it was submitted: it cannot change while its run is open.</summary>
-    public async Task<Deposition> SubmittedAsync(Guid depositionId, CancellationToken cancellation) =>
-        await database.Run(
-            c => c.Command($"select {DepositionRows.Columns} from osa.depositions d where id = $1", depositionId).FirstOrDefault(DepositionRows.Read, cancellation), cancellation)
-        ?? throw new InvalidOperationException($"{node.DepositionSrn(depositionId)} is part of a run and not there");
+    /// <summary>Lets nobody join any more.</summary>
+    /// <returns>Everybody who has.</returns>
+    /// <exception cref="FenceLostException"/>
+    public Task<List<RunMember>> CloseAsync(Fence fence, CancellationToken cancellation) =>
+        database.Transaction(
+            async c => await c.Command("update osa.validation_runs set share = false where id = $1 and epoch = $2 and status = 'running'", fence.RunId, fence.Epoch).Execute(cancellation) > 0
+                ? await MembersAsync(c, fence.RunId, cancellation)
+                : throw new FenceLostException(fence.RunId),
+            cancellation);
+
+    /// <summary>How many depositions are in it by now.</summary>
+    public async Task<int> CountAsync(Guid runId, CancellationToken cancellation) =>
+        (await database.Run(c => c.Command("select count(*) from osa.run_depositions where run_id = $1", runId).ToList(r => (int)r.GetInt64(0), cancellation), cancellation))[0];
+
+    /// <summary>Depositions of the run as they were submitted, by ordinal; without those that have left it since. While one is in a run, it cannot change.</summary>
+    public async Task<Dictionary<int, Deposition>> SubmittedAsync(Guid runId, IReadOnlyCollection<int> ordinals, CancellationToken cancellation) =>
+        (await database.Run(
+            c => c.Command(
+                $"""
+                select {DepositionRows.Columns}, m.ordinal
+                from osa.run_depositions m join osa.depositions d on d.id = m.deposition_id join osa.validation_runs r on r.id = m.run_id
+                where m.run_id = $1 and m.ordinal = any ($2) and (r.trial is not null or d.run_id = r.id and d.status = 'in_validation')
+                """,
+                runId, ordinals.ToArray()).ToList(r => (Ordinal: r.GetInt32(DepositionRows.Count), Deposition: DepositionRows.Read(r)), cancellation),
+            cancellation)).ToDictionary(x => x.Ordinal, x => x.Deposition);
+
+    /// <summary>Why the run shall end, once somebody wished it.</summary>
+    /// <exception cref="FenceLostException"/>
+    public async Task<string?> WishAsync(Fence fence, CancellationToken cancellation) =>
+        (await database.Run(
+            c => c.Command("select cancel_because from osa.validation_runs where id = $1 and epoch = $2 and status = 'running'", fence.RunId, fence.Epoch)
+                .ToList(r => r.TextOrNull(0), cancellation),
+            cancellation)) is [var because] ? because : throw new FenceLostException(fence.RunId);
 
     /// <summary>
     /// Saves the attempt before anything is done on the engine: from now on its container has a claim. The engine's capacity is
@@ -195,43 +240,79 @@ public sealed class RunStore(Database database, NodeIdentity node)
             },
             cancellation);
 
-    internal static NpgsqlBatch AppendResult(NpgsqlBatch batch, Fence fence, RunUnit unit, UnitResult result, IReadOnlyList<RunOutput> outputs)
+    /// <summary>Saves outcomes that no container gave: of depositions that are not tried any more.</summary>
+    /// <exception cref="FenceLostException"/>
+    public Task SaveOutputsAsync(Fence fence, IReadOnlyList<RunOutput> outputs, CancellationToken cancellation) =>
+        database.Transaction(
+            async c =>
+            {
+                await using var batch = new NpgsqlBatch(c);
+                batch.And("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update", fence.RunId, fence.Epoch);
+                AppendOutputs(batch, fence, outputs);
+                await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
+                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.RunId);
+            },
+            cancellation);
+
+    private static void AppendResult(NpgsqlBatch batch, Fence fence, RunUnit unit, UnitResult result, IReadOnlyList<RunOutput> outputs)
     {
         batch.And(
             """
             with fence as (update osa.validation_runs set next_step_at = now() + $13, setbacks = 0 where id = $1 and epoch = $2 and status = 'running' returning id)
             update osa.run_units u
-            set state = 'done', container_id = $6, digest = $7, exit_code = $8::bigint, duration_ms = $9, peak_memory = $10::bigint, log = $11, finished_at = now()
+            set state = 'done', container_id = $6, digest = $7, exit_code = $8::bigint, duration_ms = $9, peak_memory = $10::bigint, log = $11, finished_at = now(),
+                cpu_ms = $14::bigint, broken_because = $15
             from fence where u.run_id = fence.id and hook_ordinal = $3 and unit = $4 and attempt = $5 and hook = $12
             returning 1
             """,
             fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, result.ContainerId, result.Digest, result.ExitCode?.ToString(),
-            (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(), result.Log, unit.Hook, Lease);
-        foreach (RunOutput o in outputs)
-        {
-            // Fenced too: a successor's output under the same key would answer with a conflict instead of the lost fence.
-            batch.And(
-                """
-                insert into osa.run_outputs (run_id, deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress, blob_id, byte_offset, byte_length, rows, sha256)
-                select $1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::uuid, $11, $12, $13, $14
-                from osa.validation_runs where id = $1 and epoch = $15 and status = 'running'
-                """,
-                fence.RunId, o.DepositionId, o.HookOrdinal, o.Hook, o.Unit, o.Attempt, o.Status, o.Reason, o.ProgressJson, o.BlobId?.ToString(), o.Offset, o.Length, o.Rows, o.Sha256, fence.Epoch);
-        }
-
-        return batch;
+            (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(), result.Log, unit.Hook, Lease,
+            result.Cpu is { } cpu ? ((long)cpu.TotalMilliseconds).ToString() : null, result.BrokenBecause);
+        AppendOutputs(batch, fence, outputs);
     }
 
-    internal static Task<List<RunOutput>> OutputsAsync(NpgsqlConnection connection, Guid runId, CancellationToken cancellation) =>
+    // Fenced too: a successor's output under the same key would answer with a conflict instead of the lost fence.
+    private static void AppendOutputs(NpgsqlBatch batch, Fence fence, IReadOnlyList<RunOutput> outputs)
+    {
+        if (outputs.Count == 0)
+        {
+            return;
+        }
+
+        batch.And(
+            """
+            insert into osa.run_outputs (run_id, deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress, blob_id, byte_offset, byte_length, rows, sha256)
+            select $1, o.deposition_id, o.hook_ordinal, o.hook, o.unit, o.attempt, o.status, o.reason, o.progress::jsonb, nullif(o.blob_id, '')::uuid, o.byte_offset, o.byte_length, o.rows, o.sha256
+            from osa.validation_runs r,
+              unnest($3::uuid[], $4::int[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::text[])
+                as o(deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress, blob_id, byte_offset, byte_length, rows, sha256)
+            where r.id = $1 and r.epoch = $2 and r.status = 'running'
+            """,
+            fence.RunId, fence.Epoch,
+            outputs.Select(o => o.DepositionId).ToArray(), outputs.Select(o => o.HookOrdinal).ToArray(), outputs.Select(o => o.Hook).ToArray(), outputs.Select(o => o.Unit).ToArray(),
+            outputs.Select(o => o.Attempt).ToArray(), outputs.Select(o => o.Status).ToArray(), outputs.Select(o => o.Reason).ToArray(), outputs.Select(o => o.ProgressJson).ToArray(),
+            outputs.Select(o => o.BlobId?.ToString() ?? "").ToArray(), outputs.Select(o => o.Offset).ToArray(), outputs.Select(o => o.Length).ToArray(), outputs.Select(o => o.Rows).ToArray(),
+            outputs.Select(o => o.Sha256).ToArray());
+    }
+
+    internal static Task<List<RunOutput>> OutputsAsync(NpgsqlConnection connection, Guid runId, Guid[]? depositions, CancellationToken cancellation) =>
         connection.Command(
             """
             select deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress::text, blob_id, byte_offset, byte_length, rows, sha256
-            from osa.run_outputs where run_id = $1 order by hook_ordinal
+            from osa.run_outputs where run_id = $1 and ($2::uuid[] is null or deposition_id = any ($2::uuid[])) order by hook_ordinal
             """,
-            runId).ToList(
+            runId, depositions).ToList(
             r => new RunOutput(
                 r.GetGuid(0), r.GetInt32(1), r.GetString(2), r.GetInt32(3), r.GetInt32(4), r.GetString(5), r.TextOrNull(6), r.GetString(7), r.ValueOrNull<Guid>(8), r.GetInt64(9), r.GetInt64(10), r.GetInt64(11), r.TextOrNull(12)),
             cancellation);
+
+    private static Task<List<RunMember>> MembersAsync(NpgsqlConnection connection, Guid runId, CancellationToken cancellation) =>
+        connection.Command(
+            """
+            select m.ordinal, d.id, d.owner_id from osa.run_depositions m join osa.depositions d on d.id = m.deposition_id
+            where m.run_id = $1 and m.status is null order by m.ordinal
+            """,
+            runId).ToList(r => new RunMember(r.GetInt32(0), r.GetGuid(1), r.GetGuid(2)), cancellation);
 
     private Task<int> Fenced(Fence fence, string statement, object[] parameters, RunUnit? unit, CancellationToken cancellation) =>
         database.Run(

@@ -18,6 +18,8 @@ public sealed class RunSweep(Database database)
                 select r.id, r.engine_id from osa.validation_runs r
                 where r.status in ('pending', 'running')
                   and (r.next_step_at <= now()
+                       or r.cancel_because is not null
+                       or r.phase = 'review' and exists (select from osa.run_depositions m where m.run_id = r.id and m.status is null and m.review in ('approved', 'returned'))
                        or r.owner_silo is not null and not exists (
                             select from orleans.membership m
                             where m.cluster_id = $1 and m.status between 3 and 5 and m.address || ':' || m.port || '@' || m.generation = r.owner_silo))

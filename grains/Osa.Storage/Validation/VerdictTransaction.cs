@@ -16,82 +16,144 @@ using Osa.Storage.Records;
 
 namespace Osa.Storage.Validation;
 
-
 /// <summary>
-/// The one function that ends a run, over 1 or 1,000 depositions: records, every feature row by binary COPY, statuses and events
-/// commit together or not at all.
+/// The one function that settles the depositions of a run, one or 1,000 of them: records, every feature row by binary COPY, statuses
+/// and events commit together or not at all. What waits for a curator stays open, and settles by the same function later.
 /// </summary>
-public sealed class VerdictTransaction(Database database, NodeIdentity node, ConventionStore conventions, BlobStore blobs)
+public sealed class VerdictTransaction(Database database, NodeIdentity node, BlobStore blobs)
 {
     /// <summary>
-    /// Ends the run by what its hooks said. Called again after a lost answer to COMMIT it finds the run final and is done. Depositions
-    /// that are no longer in this run's validation are left out.
+    /// Settles by what the hooks said, and by what curators have said since. Called again after a lost answer to COMMIT it finds
+    /// nothing left to do. Depositions that are no longer in this run are left out. A deposition whose checked output PostgreSQL
+    /// refuses fails alone.
     /// </summary>
+    /// <param name="judged">What the run judges by: a convention, or a trial's changed copy of it.</param>
+    /// <param name="onDataError">Told of each output that had been checked and was refused: this node's bug.</param>
+    /// <returns>How the run ended, or null where it waits for a curator.</returns>
     /// <exception cref="FenceLostException"/>
-    public Task<RunStatus> CommitAsync(Fence fence, string conventionId, string conventionVersion, CancellationToken cancellation) =>
-        database.BulkTransaction(
+    public async Task<RunStatus?> SettleAsync(Fence fence, Convention judged, Action<Guid, Exception> onDataError, CancellationToken cancellation)
+    {
+        FaultPoint.Reached("verdict.before_begin");
+        try
+        {
+            return await CommitAsync(fence, judged, null, cancellation);
+        }
+        catch (Exception e) when (IsDataError(e))
+        {
+            Guid[] open = await database.Run(
+                async c => (Guid[])[.. await c.Command("select deposition_id from osa.run_depositions where run_id = $1 and status is null order by deposition_id", fence.RunId)
+                    .ToList(r => r.GetGuid(0), cancellation)],
+                cancellation);
+            await IsolateAsync(fence, judged, open, e, onDataError, cancellation);
+            return await CommitAsync(fence, judged, null, cancellation);
+        }
+    }
+
+    // Halves until the guilty one is alone; the others are published on the way.
+    private async Task IsolateAsync(Fence fence, Convention judged, Guid[] suspects, Exception error, Action<Guid, Exception> onDataError, CancellationToken cancellation)
+    {
+        if (suspects is [Guid guilty])
+        {
+            onDataError(guilty, error);
+            await GiveUpAsync(fence, guilty, $"the node could not store what the hooks emitted: {error.Message}", cancellation);
+            return;
+        }
+
+        foreach (Guid[] half in suspects.Chunk((suspects.Length + 1) / 2))
+        {
+            try
+            {
+                await CommitAsync(fence, judged, half, cancellation);
+            }
+            catch (Exception e) when (IsDataError(e))
+            {
+                await IsolateAsync(fence, judged, half, e, onDataError, cancellation);
+            }
+        }
+    }
+
+    private Task<RunStatus?> CommitAsync(Fence fence, Convention judged, Guid[]? only, CancellationToken cancellation) =>
+        database.BulkTransaction<RunStatus?>(
             async c =>
             {
-                string? status = await c.Command(
-                    "select status from osa.validation_runs where id = $1 and epoch = $2 for update", fence.RunId, fence.Epoch).FirstOrDefault(r => r.GetString(0), cancellation)
-                    ?? throw new FenceLostException(fence.RunId);
-                if (status != "running")
+                OpenRun run = await c.Command(
+                    """
+                    select status, cancel_because, trial is not null,
+                      (select coalesce(json_object_agg(s.status, s.n), '{}')::text from (
+                         select status, count(*) as n from osa.run_depositions where run_id = $1 and status is not null group by status) s)
+                    from osa.validation_runs where id = $1 and epoch = $2 for update
+                    """,
+                    fence.RunId, fence.Epoch).FirstOrDefault(
+                    r => new OpenRun(WireName.Parse<RunStatus>(r.GetString(0))!.Value, r.TextOrNull(1), r.GetBoolean(2), JsonSerializer.Deserialize<Dictionary<string, int>>(r.GetString(3))!),
+                    cancellation) ?? throw new FenceLostException(fence.RunId);
+                if (RunLifecycle.IsFinal(run.Status))
                 {
-                    return WireName.Parse<RunStatus>(status)!.Value;
+                    return run.Status;
                 }
 
-                Convention convention = (await conventions.FindAsync(conventionId, conventionVersion, cancellation))!;
-                List<Submitted> members = await c.Command(
+                List<Member> members = await c.Command(
                     $"""
-                    select {DepositionRows.Columns}, m.ordinal from osa.run_depositions m
-                    join osa.depositions d on d.id = m.deposition_id where m.run_id = $1 order by d.id for update of d
+                    select {DepositionRows.Columns}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false) from osa.run_depositions m
+                    join osa.depositions d on d.id = m.deposition_id
+                    where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[])) order by d.id {(run.IsTrial ? "" : "for update of d")}
                     """,
-                    fence.RunId).ToList(r => new Submitted(r.GetInt32(12), DepositionRows.Read(r)), cancellation);
-                ILookup<Guid, RunOutput> outputs = (await RunStore.OutputsAsync(c, fence.RunId, cancellation)).ToLookup(o => o.DepositionId);
+                    fence.RunId, only).ToList(
+                    r => new Member(DepositionRows.Read(r), r.GetInt32(DepositionRows.Count), r.TextOrNull(DepositionRows.Count + 1), r.TextOrNull(DepositionRows.Count + 2), r.GetBoolean(DepositionRows.Count + 3)),
+                    cancellation);
+                ILookup<Guid, RunOutput> outputs = (await RunStore.OutputsAsync(c, fence.RunId, only, cancellation)).ToLookup(o => o.DepositionId);
                 Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers = (await c.Command(
                     "select hook_ordinal, unit, attempt, digest, duration_ms from osa.run_units where run_id = $1 and state = 'done'", fence.RunId)
                     .ToList(r => (Key: (r.GetInt32(0), r.GetInt32(1), r.GetInt32(2)), Digest: r.TextOrNull(3), Duration: TimeSpan.FromMilliseconds(r.GetInt64(4))), cancellation))
                     .ToDictionary(x => x.Key, x => (x.Digest, x.Duration));
 
-                List<Decision> decisions = [.. members.Select(m => Decide(m, fence.RunId, convention.Document, [.. outputs[m.Deposition.Id].OrderBy(o => o.HookOrdinal)], containers))];
-                List<Decision> passed = [.. decisions.Where(d => d.Outcome == Outcome.Passed)];
+                Dictionary<Guid, Series> series = await SeriesAsync(c, members, cancellation);
+                List<Decision> decisions = [.. members.Select(m => Decide(m, m.Deposition.Revises is { } revised && series[revised].IsWithdrawn, fence.RunId, run, judged.Document, [.. outputs[m.Deposition.Id].OrderBy(o => o.HookOrdinal)], containers))];
                 FaultPoint.Reached("verdict.before_write");
-                if (passed.Count > 0)
+                if (!run.IsTrial && decisions.FindAll(d => d.Outcome == Outcome.Passed) is { Count: > 0 } passed)
                 {
-                    await InsertRecordsAsync(c, fence.RunId, convention, passed, cancellation);
-                    await CopyFeaturesAsync(c, fence.RunId, convention.Document, passed, cancellation);
+                    foreach (Decision decision in passed)
+                    {
+                        decision.Record = decision.Deposition.Revises is { } revised ? Srn.Record(node.Domain, revised, series[revised].Newest + 1) : Srn.Record(node.Domain, Guid.NewGuid(), 1);
+                    }
+
+                    await InsertRecordsAsync(c, fence.RunId, judged, passed, cancellation);
+                    await CopyFeaturesAsync(c, fence.RunId, judged.Document, passed, cancellation);
                 }
 
-                RunStatus verdict = passed.Count > 0 ? RunStatus.Passed
-                    : decisions.Exists(d => d.Outcome == Outcome.Failed) ? RunStatus.Failed
-                    : decisions.Exists(d => d.Outcome == Outcome.Rejected) ? RunStatus.Rejected
-                    : RunStatus.Cancelled;
-                await SettleAsync(c, fence, convention, decisions, verdict, cancellation);
+                long rows = run.IsTrial ? 0 : decisions.Where(d => d.Outcome == Outcome.Passed).Sum(d => d.Outputs.Sum(o => o.Rows));
+                RunStatus? verdict = await WriteAsync(c, fence, run, judged, decisions, only is null, cancellation);
                 FaultPoint.Reached("verdict.before_commit");
+                NodeTelemetry.FeatureRows.Add(rows);
+                foreach (IGrouping<Outcome, Decision> outcome in decisions.GroupBy(d => d.Outcome))
+                {
+                    NodeTelemetry.Depositions.Add(outcome.Count(), new KeyValuePair<string, object?>("status", WireName.Of(outcome.Key)));
+                }
+
                 return verdict;
             },
             cancellation);
 
-    /// <summary>True where PostgreSQL refused a value that had been checked: repeating it would refuse it again.</summary>
-    public static bool IsDataError(Exception e) =>
+    // True where PostgreSQL refused a value that had been checked: repeating it would refuse it again.
+    private static bool IsDataError(Exception e) =>
         e is InvalidDataException
         || (e is PostgresException { SqlState: { } kind } && (kind.StartsWith("22", StringComparison.Ordinal) || kind.StartsWith("23", StringComparison.Ordinal)));
 
-    /// <summary>Turns what the run's last hook said of its depositions into failures with that reason.</summary>
-    /// <exception cref="FenceLostException"/>
-    public Task GiveUpAsync(Fence fence, string reason, CancellationToken cancellation) =>
+    // Turns what the last hook said of the deposition into a failure with that reason.
+    private Task<int> GiveUpAsync(Fence fence, Guid deposition, string reason, CancellationToken cancellation) =>
         database.Run(
             async c => await c.Command(
                 """
                 with fence as (select id from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update)
                 update osa.run_outputs o set status = 'failed', reason = $3, blob_id = null, rows = 0 from fence
-                where o.run_id = fence.id and o.hook_ordinal = (select max(hook_ordinal) from osa.run_outputs where run_id = $1)
+                where o.run_id = fence.id and o.deposition_id = $4
+                  and o.hook_ordinal = (select max(hook_ordinal) from osa.run_outputs where run_id = $1 and deposition_id = $4)
                 """,
-                fence.RunId, fence.Epoch, reason).Execute(cancellation) is > 0 and var changed ? changed : throw new FenceLostException(fence.RunId),
+                fence.RunId, fence.Epoch, reason, deposition).Execute(cancellation) is > 0 and var changed ? changed : throw new FenceLostException(fence.RunId),
             cancellation);
 
     private Decision Decide(
-        Submitted member, Guid runId, ConventionDocument convention, List<RunOutput> outputs, Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers)
+        Member member, bool isOfWithdrawn, Guid runId, OpenRun run, ConventionDocument convention, List<RunOutput> outputs,
+        Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers)
     {
         List<HookResult> results = [.. outputs.Select(o =>
         {
@@ -100,28 +162,47 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Con
                 o.Hook, WireName.Parse<HookStatus>(o.Status)!.Value, o.Reason, JsonSerializer.Deserialize<List<ProgressLine>>(o.ProgressJson)!, duration, null, null, "", digest, o.Rows);
         })];
         RunOutput? decisive = outputs.Find(o => o.Status != "passed");
-        Outcome outcome =
-            member.Deposition.Status != DepositionStatus.InValidation || member.Deposition.RunId != runId ? Outcome.LeftOut
-            : decisive?.Status == "rejected" ? Outcome.Rejected
-            : decisive is not null ? Outcome.Failed
-            : outputs.Count == convention.Hooks.Count ? Outcome.Passed
-            : throw new InvalidOperationException($"The verdict over {node.DepositionSrn(member.Deposition.Id)} was asked before all of its hooks had run");
-        return new Decision(member.Ordinal, member.Deposition, outcome, decisive is null ? null : $"{decisive.Hook}: {decisive.Reason}", results, outputs, outcome == Outcome.Passed ? Srn.Record(node.Domain, Guid.NewGuid(), 1) : null);
+        bool isIn = run.IsTrial || (member.Deposition.RunId == runId && (member.Deposition.Status is DepositionStatus.InValidation or DepositionStatus.InReview));
+        (Outcome outcome, string? reason) =
+            !isIn ? (Outcome.LeftOut, null)
+            : run.CancelBecause is { } because ? (Outcome.Cancelled, because)
+            : isOfWithdrawn && !run.IsTrial ? (Outcome.Failed, "the record that it is a new version of was withdrawn")
+            : decisive is not null ? (decisive.Status == "rejected" ? Outcome.Rejected : Outcome.Failed, $"{decisive.Hook}: {decisive.Reason}")
+            : outputs.Count != convention.Hooks.Count ? throw new InvalidOperationException($"The verdict over {node.DepositionSrn(member.Deposition.Id)} was asked before all of its hooks had run")
+            : run.IsTrial || convention.Curation == Curation.Automatic || member.Review == "approved" ? (Outcome.Passed, null)
+            : member.Review == "returned" ? (Outcome.Returned, member.ReviewReason)
+            : (Outcome.Waiting, (string?)null);
+        return new Decision(member, outcome, reason, results, outputs);
+    }
+
+    // Locked: revisions of one series get their numbers one transaction after the other, and none is published behind a withdrawal.
+    private static async Task<Dictionary<Guid, Series>> SeriesAsync(NpgsqlConnection connection, List<Member> members, CancellationToken cancellation)
+    {
+        Guid[] revised = [.. members.Select(m => m.Deposition.Revises).OfType<Guid>()];
+        return revised.Length == 0 ? [] : (await connection.Command(
+            "select id, version, is_current and withdrawn_at is not null from osa.records where id = any ($1) order by id, version for update", (object)revised)
+            .ToList(r => (Id: r.GetGuid(0), Version: r.GetInt32(1), IsWithdrawn: r.GetBoolean(2)), cancellation))
+            .GroupBy(r => r.Id).ToDictionary(g => g.Key, g => new Series(g.Max(r => r.Version), g.Any(r => r.IsWithdrawn)));
     }
 
     private static async Task InsertRecordsAsync(NpgsqlConnection connection, Guid runId, Convention convention, List<Decision> passed, CancellationToken cancellation)
     {
         await using var batch = new NpgsqlBatch(connection);
+        if (passed.Exists(d => d.Record!.RecordVersion > 1))
+        {
+            batch.And("update osa.records set is_current = false where id = any ($1) and is_current", (object)passed.Select(d => d.Deposition.Revises).OfType<Guid>().ToArray());
+        }
+
         batch
             .And(
                 """
-                insert into osa.records (srn, id, version, convention_id, convention_version, schema_srn, deposition_id, run_id, metadata, hooks)
-                select r.srn, r.id, 1, $1, $2, $3, d.id, $4, d.metadata, r.hooks::jsonb
-                from unnest($5::text[], $6::uuid[], $7::uuid[], $8::text[]) as r(srn, id, deposition_id, hooks) join osa.depositions d on d.id = r.deposition_id
+                insert into osa.records (srn, id, version, convention_id, convention_version, schema_srn, deposition_id, run_id, metadata, hooks, owner_id, embargo_until)
+                select r.srn, r.id, r.version, $1, $2, $3, d.id, $4, d.metadata, r.hooks::jsonb, d.owner_id, case when d.embargo_until > now() then d.embargo_until end
+                from unnest($5::text[], $6::uuid[], $7::int[], $8::uuid[], $9::text[]) as r(srn, id, version, deposition_id, hooks) join osa.depositions d on d.id = r.deposition_id
                 """,
                 convention.Id, convention.Version, convention.SchemaSrn, runId,
-                passed.Select(d => d.Record!.ToString()).ToArray(), passed.Select(d => Guid.Parse(d.Record!.Id)).ToArray(), passed.Select(d => d.Deposition.Id).ToArray(),
-                passed.Select(HooksJson).ToArray())
+                passed.Select(d => d.Record!.ToString()).ToArray(), passed.Select(d => Guid.Parse(d.Record!.Id)).ToArray(), passed.Select(d => d.Record!.RecordVersion).ToArray(),
+                passed.Select(d => d.Deposition.Id).ToArray(), passed.Select(HooksJson).ToArray())
             .And(
                 """
                 insert into osa.record_files (record_srn, name, blob_id, size, sha256, content_type)
@@ -144,8 +225,9 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Con
             if (filled.Count > 0)
             {
                 FeatureTable table = (await FeatureTables.ReadAsync(connection, [hook.Name], cancellation)).Single();
+                using var segments = new BlobSegments(blobs);
                 long copied = await FeatureCopy.PublishAsync(
-                    connection, table, filled.Select(x => new PublishedFeatures(x.RecordSrn, runId, blobs.OpenRead(x.Output.BlobId!.Value))), cancellation);
+                    connection, table, filled.Select(x => new PublishedFeatures(x.RecordSrn, runId, segments.Open(x.Output.BlobId!.Value, x.Output.Offset, x.Output.Length))), cancellation);
                 long expected = filled.Sum(x => x.Output.Rows);
                 if (copied != expected)
                 {
@@ -155,55 +237,124 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Con
         }
     }
 
-    private async Task SettleAsync(NpgsqlConnection connection, Fence fence, Convention convention, List<Decision> decisions, RunStatus verdict, CancellationToken cancellation)
+    private async Task<RunStatus?> WriteAsync(
+        NpgsqlConnection connection, Fence fence, OpenRun run, Convention convention, List<Decision> decisions, bool all, CancellationToken cancellation)
     {
-        string summary = decisions is [{ } only]
-            ? only.Outcome == Outcome.LeftOut ? "the deposition was taken out while it ran" : RunSummary.Of(only.Results)
-            : string.Join(", ", decisions.GroupBy(d => d.Outcome).OrderBy(g => g.Key).Select(g => $"{g.Count()} {WireName.Of(g.Key).Replace('_', ' ')}"));
+        List<Decision> settled = decisions.FindAll(d => d.Outcome != Outcome.Waiting);
+        List<Decision> entering = decisions.FindAll(d => d.Outcome == Outcome.Waiting && d.Member.Review is null);
         await using var batch = new NpgsqlBatch(connection);
-        batch
-            .And(
+        if (settled.Count > 0)
+        {
+            batch.And(
                 """
                 with v as (select * from unnest($2::int[], $3::uuid[], $4::text[], $5::text[], $6::text[]) as v(ordinal, deposition_id, status, reason, record_srn)),
                 members as (
-                  update osa.run_depositions m set status = v.status, reason = v.reason, record_srn = v.record_srn
+                  update osa.run_depositions m set status = v.status, reason = v.reason, record_srn = v.record_srn, settled_at = now()
                   from v where m.run_id = $1 and m.ordinal = v.ordinal)
                 update osa.depositions d
-                set status = case v.status when 'passed' then 'accepted' else 'draft' end, record_srn = v.record_srn,
-                    reasons = case when v.reason is null then '{}' else array[v.reason] end, updated_at = now()
-                from v where d.id = v.deposition_id and v.status <> 'left_out'
+                set status = case v.status when 'passed' then 'accepted' else 'draft' end, record_srn = coalesce(v.record_srn, d.record_srn),
+                    reasons = case when v.reason is null then array[]::text[] else array[v.reason] end, updated_at = now()
+                from v where d.id = v.deposition_id and v.status <> 'left_out' and not $7
                 """,
-                fence.RunId, decisions.Select(d => d.Ordinal).ToArray(), decisions.Select(d => d.Deposition.Id).ToArray(), decisions.Select(d => WireName.Of(d.Outcome)).ToArray(),
-                decisions.Select(d => d.Reason).ToArray(), decisions.Select(d => d.Record?.ToString()).ToArray())
-            .And(
-                """
-                update osa.validation_runs set status = $3, summary = $4, completed_at = now(), waiting_for = null where id = $1 and epoch = $2
-                """,
-                fence.RunId, fence.Epoch, WireName.Of(verdict), summary)
-            .And("insert into osa.released_blobs (blob_id) select distinct blob_id from osa.run_outputs where run_id = $1 and blob_id is not null on conflict do nothing", fence.RunId);
-        foreach (Decision decision in decisions.Where(d => d.Outcome != Outcome.LeftOut))
-        {
-            AppendEvents(batch, node.RunSrn(fence.RunId), convention.Name, decision);
+                fence.RunId, settled.Select(d => d.Member.Ordinal).ToArray(), settled.Select(d => d.Deposition.Id).ToArray(), settled.Select(d => WireName.Of(d.Outcome)).ToArray(),
+                settled.Select(d => d.Reason).ToArray(), settled.Select(d => d.Record?.ToString()).ToArray(), run.IsTrial);
         }
 
-        await batch.ExecuteNonQueryAsync(cancellation);
+        if (entering.Count > 0)
+        {
+            batch.And(
+                """
+                with m as (
+                  update osa.run_depositions set review = 'waiting', review_since = now() where run_id = $1 and deposition_id = any ($2) returning deposition_id)
+                update osa.depositions d set status = 'in_review', updated_at = now() from m where d.id = m.deposition_id
+                """,
+                fence.RunId, entering.Select(d => d.Deposition.Id).ToArray());
+        }
+
+        RunStatus? verdict = all && settled.Count == decisions.Count ? End(batch, fence, run, decisions) : null;
+        if (all && verdict is null)
+        {
+            // Its next move is a curator's: no silo owns it until then.
+            batch.And(
+                """
+                update osa.validation_runs
+                set phase = 'review', owner_silo = null, next_step_at = 'infinity', waiting_for = 'a curator', summary = $3
+                where id = $1 and epoch = $2
+                """,
+                fence.RunId, fence.Epoch, $"passed by its hooks; {decisions.Count - settled.Count} of {decisions.Count + run.Settled.Values.Sum()} wait for a curator");
+        }
+
+        if (!run.IsTrial && decisions.SelectMany(d => EventsOf(node.RunSrn(fence.RunId), convention.Name, d)).ToList() is { Count: > 0 } events)
+        {
+            EventLog.Append(batch, events);
+        }
+
+        if (batch.BatchCommands.Count > 0)
+        {
+            await batch.ExecuteNonQueryAsync(cancellation);
+        }
+
+        return verdict;
     }
 
-    private void AppendEvents(NpgsqlBatch batch, Srn run, Srn convention, Decision decision)
+    private static RunStatus End(NpgsqlBatch batch, Fence fence, OpenRun run, List<Decision> decisions)
     {
-        Srn deposition = node.DepositionSrn(decision.Deposition.Id);
-        Guid owner = decision.Deposition.OwnerId;
-        string metadata = decision.Deposition.MetadataJson;
-        if (decision.Record is null)
+        Dictionary<string, int> counts = new(run.Settled);
+        foreach (Decision decision in decisions)
         {
-            RunStatus status = decision.Outcome == Outcome.Rejected ? RunStatus.Rejected : RunStatus.Failed;
-            EventLog.Append(batch, owner, DomainEvents.ValidationFailed(run, deposition, convention, status, [decision.Reason!]));
-            return;
+            string name = WireName.Of(decision.Outcome);
+            counts[name] = counts.GetValueOrDefault(name) + 1;
         }
 
-        EventLog.Append(batch, owner, DomainEvents.ValidationCompleted(run, deposition, convention, decision.Results, metadata));
-        EventLog.Append(batch, owner, DomainEvents.DepositionApproved(run, deposition, metadata));
-        EventLog.Append(batch, owner, DomainEvents.RecordPublished(decision.Record, deposition, run, metadata));
+        bool Any(Outcome outcome) => counts.ContainsKey(WireName.Of(outcome));
+        RunStatus verdict = Any(Outcome.Passed) ? RunStatus.Passed
+            : Any(Outcome.Failed) ? RunStatus.Failed
+            : Any(Outcome.Rejected) || Any(Outcome.Returned) ? RunStatus.Rejected
+            : RunStatus.Cancelled;
+        string summary = counts.Values.Sum() == 1 && decisions is [{ } only]
+            ? only.Outcome switch
+            {
+                Outcome.LeftOut => "the deposition was taken out while it ran",
+                Outcome.Returned => RunSummary.Of(RunStatus.Rejected, $"returned by a curator: {only.Reason}"),
+                Outcome.Cancelled => RunSummary.Of(RunStatus.Cancelled, only.Reason!),
+                _ => RunSummary.Of(only.Results),
+            }
+            : string.Join(", ", Enum.GetValues<Outcome>().Select(WireName.Of).Where(counts.ContainsKey).Select(o => $"{counts[o]} {o.Replace('_', ' ')}"));
+        batch
+            .And(
+                "update osa.validation_runs set status = $3, summary = $4, completed_at = now(), waiting_for = null where id = $1 and epoch = $2",
+                fence.RunId, fence.Epoch, WireName.Of(verdict), summary)
+            .And("insert into osa.released_blobs (blob_id) select distinct blob_id from osa.run_outputs where run_id = $1 and blob_id is not null on conflict do nothing", fence.RunId);
+        return verdict;
+    }
+
+    private IEnumerable<(Guid? Owner, DomainEvent Happened)> EventsOf(Srn run, Srn convention, Decision decision)
+    {
+        Srn deposition = node.DepositionSrn(decision.Deposition.Id);
+        Guid? owner = decision.Deposition.OwnerId;
+        string metadata = decision.Deposition.MetadataJson;
+        bool firstOutcome = decision.Member.Review is null;
+        if (decision.Outcome is Outcome.Passed or Outcome.Waiting && firstOutcome)
+        {
+            yield return (owner, DomainEvents.ValidationCompleted(run, deposition, convention, decision.Results, metadata));
+        }
+
+        switch (decision.Outcome)
+        {
+            case Outcome.Passed:
+                yield return (owner, DomainEvents.DepositionApproved(run, deposition, metadata));
+                yield return (owner, DomainEvents.RecordPublished(decision.Record!, deposition, run, metadata, decision.Member.IsEmbargoed));
+                break;
+            case Outcome.Waiting when firstOutcome:
+                yield return (owner, DomainEvents.ReviewRequested(run, deposition));
+                break;
+            case Outcome.Returned:
+                yield return (owner, DomainEvents.DepositionReturned(run, deposition, decision.Reason!));
+                break;
+            case Outcome.Rejected or Outcome.Failed or Outcome.Cancelled:
+                yield return (owner, DomainEvents.ValidationFailed(run, deposition, convention, WireName.Parse<RunStatus>(WireName.Of(decision.Outcome))!.Value, [decision.Reason!]));
+                break;
+        }
     }
 
     private static string HooksJson(Decision decision) => JsonSerializer.Serialize(decision.Results.Select(r => new HookProvenance(r.Hook, r.Digest, r.Rows)));
@@ -213,11 +364,30 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Con
         Passed,
         Rejected,
         Failed,
+        Cancelled,
+
+        /// <summary>By a curator, to its owner.</summary>
+        Returned,
+
+        /// <summary>It is in this run no more: cancelled, withdrawn, or in another one.</summary>
         LeftOut,
+
+        /// <summary>For a curator.</summary>
+        Waiting,
     }
 
-    private sealed record Submitted(int Ordinal, Deposition Deposition);
+    /// <param name="Settled">How many depositions have which outcome already.</param>
+    private sealed record OpenRun(RunStatus Status, string? CancelBecause, bool IsTrial, Dictionary<string, int> Settled);
 
-    private sealed record Decision(
-        int Ordinal, Deposition Deposition, Outcome Outcome, string? Reason, IReadOnlyList<HookResult> Results, List<RunOutput> Outputs, Srn? Record);
+    /// <param name="IsWithdrawn">Its current version is.</param>
+    private sealed record Series(int Newest, bool IsWithdrawn);
+
+    private sealed record Member(Deposition Deposition, int Ordinal, string? Review, string? ReviewReason, bool IsEmbargoed);
+
+    private sealed record Decision(Member Member, Outcome Outcome, string? Reason, IReadOnlyList<HookResult> Results, List<RunOutput> Outputs)
+    {
+        public Deposition Deposition => Member.Deposition;
+
+        public Srn? Record { get; set; }
+    }
 }

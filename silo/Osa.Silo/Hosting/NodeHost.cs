@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Npgsql;
 using Orleans.Configuration;
+using Orleans.Dashboard;
 using Osa.Containers;
 using Osa.Grains;
 using Osa.Grains.Events;
@@ -11,6 +12,7 @@ using Osa.Grains.Files;
 using Osa.Grains.Hosts;
 using Osa.Grains.Validation;
 using Osa.Silo.Access;
+using Osa.Silo.Operations;
 using Osa.Silo.Services;
 using Osa.Storage;
 using Osa.Storage.Conventions;
@@ -19,7 +21,9 @@ using Osa.Storage.Events;
 using Osa.Storage.Features;
 using Osa.Storage.Files;
 using Osa.Storage.Hosts;
+using Osa.Storage.Queries;
 using Osa.Storage.Records;
+using Osa.Storage.Reviews;
 using Osa.Storage.Validation;
 
 namespace Osa.Silo.Hosting;
@@ -33,17 +37,23 @@ internal static class NodeHost
     public static WebApplication Build(WebApplicationBuilder builder, NodeOptions options, SigningKey key, string database, NodeIdentity node, BlobStore blobs)
     {
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options.Listen));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            Listen(kestrel, options.Listen);
+            kestrel.Listen(IPAddress.Loopback, options.Operations.Port, endpoint => endpoint.Protocols = HttpProtocols.Http1);
+        });
+        OperationsDoor.AddTo(builder);
         builder.UseOrleans(silo => Orleans(silo, options, database));
         builder.Services
             .AddSingleton(options).AddSingleton(options.Limits).AddSingleton(node).AddSingleton(blobs).AddSingleton(key)
             .AddSingleton(TimeProvider.System)
-            .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles))
+            .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles, options.Data))
             .AddSingleton(s => new Database(database, "osa/" + s.GetRequiredService<LocalSilo>().Address))
             .AddSingleton<ConventionStore>().AddSingleton<ConventionRegistration>().AddSingleton<DepositionStore>().AddSingleton<RecordQueries>()
             .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>().AddSingleton<BlobReferences>()
             .AddSingleton<RunStore>().AddSingleton<RunQueries>().AddSingleton<RunSweep>().AddSingleton<VerdictTransaction>()
-            .AddSingleton<HostDirectory>().AddSingleton<UnitRunner>();
+            .AddSingleton<SubmissionStore>().AddSingleton<RevisionStore>().AddSingleton<ReviewStore>().AddSingleton<RecordCommands>().AddSingleton<RunCommands>().AddSingleton<FeaturePreview>().AddSingleton<QueryStore>().AddSingleton<QueryExport>()
+            .AddSingleton<HostDirectory>().AddSingleton<ImagePins>().AddSingleton<OutputCheck>().AddSingleton<UnitRunner>().AddSingleton<HookTrial>();
         if (options.NodeRoles.HasFlag(NodeRoles.Containers))
         {
             builder.Services
@@ -51,7 +61,7 @@ internal static class NodeHost
                 .AddSingleton<ContainerHost>().AddHostedService(s => s.GetRequiredService<ContainerHost>());
         }
 
-        builder.Services.AddHostedService<SiloHeartbeat>().AddHostedService<RunSweeper>().AddHostedService<EventNumbering>().AddHostedService<StoreSweeper>();
+        builder.Services.AddHostedService<SiloHeartbeat>().AddHostedService<RunSweeper>().AddHostedService<EventNumbering>().AddSingleton<EventReader>().AddHostedService(s => s.GetRequiredService<EventReader>()).AddHostedService<StoreSweeper>();
         builder.Services.AddSingleton<NodeHealth>().AddSingleton<OperationRoles>();
         builder.Services.AddGrpc(o =>
         {
@@ -63,6 +73,7 @@ internal static class NodeHost
         builder.Services.AddGrpcHealthChecks(o => o.Services.Map("", _ => true)).AddCheck<NodeHealth>("node");
 
         WebApplication app = builder.Build();
+        app.Services.GetRequiredService<OperationsDoor>().MapOn(app, options.Listen);
         app.MapGrpcHealthChecksService();
         if (options.NodeRoles.HasFlag(NodeRoles.Api))
         {
@@ -70,8 +81,11 @@ internal static class NodeHost
             app.MapGrpcService<ConventionsService>();
             app.MapGrpcService<DepositionsService>();
             app.MapGrpcService<ValidationRunsService>();
+            app.MapGrpcService<CurationService>();
             app.MapGrpcService<RecordsService>();
             app.MapGrpcService<FeaturesService>();
+            app.MapGrpcService<QueriesService>();
+            app.MapGrpcService<EventsService>();
             app.MapGrpcService<NodeService>();
             app.Services.GetRequiredService<OperationRoles>().Check(((IEndpointRouteBuilder)app).DataSources.SelectMany(d => d.Endpoints));
         }
@@ -97,6 +111,8 @@ internal static class NodeHost
             o.DefunctSiloExpiration = TimeSpan.FromDays(1);
             o.DefunctSiloCleanupPeriod = TimeSpan.FromHours(1);
         });
+        silo.AddActivityPropagation();
+        silo.AddDashboard();
         silo.Services.AddPlacementDirector<ContainersPlacement, ContainersPlacementDirector>();
     }
 

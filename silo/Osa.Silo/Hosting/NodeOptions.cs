@@ -20,6 +20,17 @@ public sealed record NodeOptions
     [ConfigurationKeyName("LISTEN")]
     public Uri Listen { get; init; } = new("http://127.0.0.1:7400");
 
+    /// <summary>
+    /// Where operators connect (HTTP/1.1: <c>/health</c>, <c>/metrics</c>, the dashboard). Loopback only: put a proxy before it for others. Port 0 is any free one, which
+    /// <c>osa node status</c> shows. Default: <c>http://127.0.0.1:0</c>.
+    /// </summary>
+    [ConfigurationKeyName("OPERATIONS")]
+    public Uri Operations { get; init; } = new("http://127.0.0.1:0");
+
+    /// <summary><c>text</c>, or <c>json</c>: one object per line, with the ids of traces. Default: <c>text</c>.</summary>
+    [ConfigurationKeyName("LOG_FORMAT")]
+    public string LogFormat { get; init; } = "text";
+
     /// <summary>Npgsql connection string. Default: none, the node owns a private PostgreSQL in its data directory.</summary>
     [ConfigurationKeyName("DATABASE")]
     public string? Database { get; init; }
@@ -101,6 +112,16 @@ public sealed record NodeOptions
         if (Listen.Scheme == "http" && !Listen.IsLoopback)
         {
             throw OsaException.Invalid("OSA_LISTEN", "tls", $"'{Listen}' would carry tokens in the clear; use https with a certificate, or a loopback address behind a proxy");
+        }
+
+        if (Operations.Scheme != "http" || !Operations.IsLoopback)
+        {
+            throw OsaException.Invalid("OSA_OPERATIONS", "address", $"'{Operations}' is not plain http on a loopback address; put a proxy with TLS and sign-in before it for others");
+        }
+
+        if (LogFormat is not ("text" or "json"))
+        {
+            throw OsaException.Invalid("OSA_LOG_FORMAT", "choice", $"'{LogFormat}' is neither text nor json");
         }
 
         if (!IPAddress.TryParse(SiloAddress, out _))

@@ -10,6 +10,7 @@ using Osa.Grains.Conventions;
 using Osa.Silo.Access;
 using Osa.Storage;
 using Osa.Storage.Conventions;
+using Osa.Storage.Validation;
 using Osa.V1;
 using Convention = Osa.Storage.Conventions.Convention;
 using Field = Osa.V1.Field;
@@ -19,7 +20,7 @@ using Role = Osa.Domain.Access.Role;
 namespace Osa.Silo.Services;
 
 /// <summary>Conventions over gRPC.</summary>
-public sealed class ConventionsService(ConventionStore conventions, IGrainFactory grains, NodeLimits limits) : V1.Conventions.ConventionsBase
+public sealed class ConventionsService(ConventionStore conventions, RunCommands runs, NodeIdentity node, IGrainFactory grains, NodeLimits limits) : V1.Conventions.ConventionsBase
 {
     public override async Task Register(RegisterConventionRequest request, IServerStreamWriter<RegistrationProgress> responseStream, ServerCallContext context)
     {
@@ -56,7 +57,7 @@ public sealed class ConventionsService(ConventionStore conventions, IGrainFactor
     }
 
     public override async Task<V1.Convention> Get(GetConventionRequest request, ServerCallContext context) =>
-        Message(await conventions.GetAsync(request.Srn, "srn", context.CancellationToken), CallerInterceptor.CallerOf(context).Role);
+        Message(await conventions.GetFreshAsync(request.Srn, "srn", context.CancellationToken), CallerInterceptor.CallerOf(context).Role);
 
     public override async Task<ListConventionsResponse> List(ListConventionsRequest request, ServerCallContext context)
     {
@@ -68,6 +69,24 @@ public sealed class ConventionsService(ConventionStore conventions, IGrainFactor
             Conventions = { page.Take(size).Select(c => Message(c, role)) },
             NextCursor = page.Count > size ? Cursor.Encode(page[size - 1].Ordinal.ToString()) : "",
         };
+    }
+
+    public override async Task<V1.Convention> Retire(RetireConventionRequest request, ServerCallContext context)
+    {
+        Convention convention = await conventions.GetAsync(request.Srn, "srn", context.CancellationToken);
+        await runs.RetireAsync(convention, request.Reason, context.CancellationToken);
+        return Message(await conventions.GetFreshAsync(convention.Srn, "srn", context.CancellationToken), Role.Admin);
+    }
+
+    public override async Task<StopRunsResponse> StopRuns(StopRunsRequest request, ServerCallContext context)
+    {
+        List<Guid> stopped = await runs.StopAsync(await conventions.GetAsync(request.Srn, "srn", context.CancellationToken), request.Reason, context.CancellationToken);
+        foreach (Guid run in stopped)
+        {
+            await grains.ValidationRun(run).Wake();
+        }
+
+        return new StopRunsResponse { RunSrns = { stopped.Select(r => node.RunSrn(r).ToString()) } };
     }
 
     public override Task<V1.RegistrationSchema> GetRegistrationSchema(GetRegistrationSchemaRequest request, ServerCallContext context) =>
@@ -94,6 +113,10 @@ public sealed class ConventionsService(ConventionStore conventions, IGrainFactor
         },
         Hooks = { convention.Document.Hooks.Select(h => Message(h, role >= Role.Admin)) },
         CreatedAt = Timestamp.FromDateTime(convention.CreatedAt),
+        Curation = WireName.Of(convention.Document.Curation),
+        Share = convention.Document.Share,
+        RetiredAt = convention.Retired is { } retired ? Timestamp.FromDateTime(retired.At) : null,
+        RetiredBecause = convention.Retired?.Because ?? "",
     };
 
     private static Field Message(FieldDefinition field) => new()

@@ -20,7 +20,8 @@ using Role = Osa.Domain.Access.Role;
 namespace Osa.Silo.Services;
 
 /// <summary>Depositions over gRPC.</summary>
-public sealed class DepositionsService(DepositionStore depositions, BlobStore blobs, NodeIdentity node, IGrainFactory grains)
+public sealed class DepositionsService(
+    DepositionStore depositions, SubmissionStore submissions, RevisionStore revisions, BlobStore blobs, NodeIdentity node, IGrainFactory grains)
     : V1.Depositions.DepositionsBase
 {
     public override async Task<V1.Deposition> Create(CreateDepositionRequest request, ServerCallContext context) =>
@@ -91,6 +92,38 @@ public sealed class DepositionsService(DepositionStore depositions, BlobStore bl
         return new Submission { DepositionSrn = node.DepositionSrn(id).ToString(), RunSrn = node.RunSrn(run).ToString() };
     }
 
+    public override async Task<Submissions> SubmitMany(SubmitDepositionsRequest request, ServerCallContext context)
+    {
+        Guid[] ids = [.. request.Srns.Select((srn, i) => Id(srn, $"srns[{i}]"))];
+        (Guid run, bool created) = await submissions.SubmitManyAsync(CallerInterceptor.CallerOf(context), ids, request.IdempotencyKey, forOwners: false, context.CancellationToken);
+        if (created)
+        {
+            await grains.ValidationRun(run).Wake();
+        }
+
+        return new Submissions { RunSrn = node.RunSrn(run).ToString() };
+    }
+
+    public override async Task<V1.Deposition> Cancel(CancelDepositionRequest request, ServerCallContext context) =>
+        Message(await grains.Deposition(Id(request.Srn, "srn")).TakeOut(CallerInterceptor.CallerOf(context), request.Reason, withdrawn: false, context.CancellationToken));
+
+    public override async Task<V1.Deposition> Withdraw(WithdrawDepositionRequest request, ServerCallContext context) =>
+        Message(await grains.Deposition(Id(request.Srn, "srn")).TakeOut(CallerInterceptor.CallerOf(context), request.Reason, withdrawn: true, context.CancellationToken));
+
+    public override async Task<V1.Deposition> NewVersion(NewVersionRequest request, ServerCallContext context) =>
+        Message(await revisions.OpenAsync(CallerInterceptor.CallerOf(context), request.RecordSrn, context.CancellationToken));
+
+    public override async Task<V1.Deposition> SetEmbargo(SetEmbargoRequest request, ServerCallContext context) =>
+        Message(await grains.Deposition(Id(request.Srn, "srn")).SetEmbargo(
+            CallerInterceptor.CallerOf(context),
+            request.Embargo?.EndCase switch
+            {
+                null or Embargo.EndOneofCase.None => null,
+                Embargo.EndOneofCase.Until => Instant(request.Embargo.Until),
+                _ => request.Embargo.UntilReleased ? DateTime.MaxValue : null,
+            },
+            context.CancellationToken));
+
     public override async Task<V1.Deposition> Get(GetDepositionRequest request, ServerCallContext context) =>
         Message(await depositions.GetAsync(CallerInterceptor.CallerOf(context), Id(request.Srn, "srn"), context.CancellationToken));
 
@@ -157,6 +190,18 @@ public sealed class DepositionsService(DepositionStore depositions, BlobStore bl
         }
     }
 
+    private static DateTime Instant(Timestamp time)
+    {
+        try
+        {
+            return time.ToDateTime();
+        }
+        catch (InvalidOperationException)
+        {
+            throw OsaException.Invalid("embargo.until", "range", "not an instant between the years 1 and 9999");
+        }
+    }
+
     private static void CheckContentType(string contentType)
     {
         if (contentType.Length > 255 || contentType.Any(c => c is < ' ' or > '~'))
@@ -180,7 +225,14 @@ public sealed class DepositionsService(DepositionStore depositions, BlobStore bl
         CreatedAt = Timestamp.FromDateTime(d.CreatedAt),
         UpdatedAt = Timestamp.FromDateTime(d.UpdatedAt),
         OwnerId = d.OwnerId.ToString(),
+        RevisesSrn = d.Revises is { } series ? node.SeriesSrn(series) : "",
+        Embargo = Message(d.EmbargoUntil),
+        Notice = d.RetiredBecause is { } retired ? $"{node.ConventionSrn(d.ConventionId, d.ConventionVersion)} was retired and takes no new depositions; this draft may still be submitted. {retired}" : "",
     };
+
+    internal static Embargo? Message(DateTime? embargo) => embargo is not { } until ? null
+        : until == DateTime.MaxValue ? new Embargo { UntilReleased = true }
+        : new Embargo { Until = Timestamp.FromDateTime(until) };
 
     private static DepositionFile Message(StoredFile f) => new()
     {

@@ -4,6 +4,7 @@ using Grpc.Core;
 using Osa.Domain.Errors;
 using Osa.Domain.Features;
 using Osa.Domain.Names;
+using Osa.Silo.Access;
 using Osa.Storage.Features;
 using Osa.V1;
 using FeatureRow = Osa.Storage.Features.FeatureRow;
@@ -24,14 +25,15 @@ public sealed class FeaturesService(FeatureTables tables, FeatureRows rows) : V1
     {
         FeatureTable table = await tables.FindAsync(request.Table, context.CancellationToken) ?? throw OsaException.NotFound($"Feature table '{(request.Table.Length <= 63 ? request.Table : request.Table[..63])}'");
         string? record = request.RecordSrn.Length == 0 ? null : Srn.Parse(request.RecordSrn, SrnType.Record, "record_srn").ToString();
-        FeatureRowPage page = await rows.PageAsync(table, record, request.PageSize, request.Cursor, context.CancellationToken);
-        return new V1.FeatureRows
-        {
-            Columns = { page.Columns.Select(Message) },
-            Rows = { page.Rows.Select(Message) },
-            NextCursor = page.NextCursor ?? "",
-        };
+        return Message(await rows.PageAsync(CallerInterceptor.CallerOf(context), table, record, request.PageSize, request.Cursor, context.CancellationToken));
     }
+
+    internal static V1.FeatureRows Message(FeatureRowPage page) => new()
+    {
+        Columns = { page.Columns.Select(Message) },
+        Rows = { page.Rows.Select(Message) },
+        NextCursor = page.NextCursor ?? "",
+    };
 
     private static V1.FeatureTable Message(FeatureTable table) => new()
     {
@@ -56,11 +58,11 @@ public sealed class FeaturesService(FeatureTables tables, FeatureRows rows) : V1
     {
         RecordSrn = row.RecordSrn,
         RunId = row.RunId.ToString("D"),
-        CreatedAt = Timestamp.FromDateTime(row.CreatedAt),
+        CreatedAt = row.CreatedAt == default ? null : Timestamp.FromDateTime(row.CreatedAt),
         Values = { row.Values.Select(Message) },
     };
 
-    private static FeatureValue Message(object? value) => value switch
+    internal static FeatureValue Message(object? value) => value switch
     {
         null => new FeatureValue(),
         string text => new FeatureValue { Text = text },

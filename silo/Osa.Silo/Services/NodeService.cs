@@ -1,8 +1,11 @@
 using System.Reflection;
 using Grpc.Core;
 using Osa.Domain.Conventions;
+using Osa.Domain.Errors;
+using Osa.Domain.Hosts;
 using Osa.Grains;
 using Osa.Silo.Hosting;
+using Osa.Silo.Operations;
 using Osa.Storage;
 using Osa.Storage.Hosts;
 using Osa.V1;
@@ -11,7 +14,7 @@ using SiloStatus = Osa.V1.SiloStatus;
 namespace Osa.Silo.Services;
 
 /// <summary>The node itself over gRPC.</summary>
-public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable silos, LocalSilo silo, NodeHealth health, NodeOptions options) : Node.NodeBase
+public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable silos, LocalSilo silo, NodeHealth health, OperationsDoor operations, NodeOptions options) : Node.NodeBase
 {
     private static readonly string Version = typeof(NodeService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
@@ -25,13 +28,13 @@ public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable 
     public override async Task<NodeStatus> Status(NodeStatusRequest request, ServerCallContext context)
     {
         List<LiveSilo> live = await silos.LiveAsync(silo.ClusterId, context.CancellationToken);
-        (long pending, long running) = await silos.RunCountsAsync(context.CancellationToken);
+        NodeLoad load = await silos.LoadAsync(context.CancellationToken);
         IReadOnlyList<string> problems = health.Problems(live);
         return new NodeStatus
         {
             Health = problems.Count == 0 ? "healthy" : "degraded",
             Problems = { problems },
-            Silos = { live.Select(s => new SiloStatus { Address = s.Row.Silo, Name = s.Row.Name, Status = s.Status, Roles = { s.Row.Roles } }) },
+            Silos = { live.Select(s => new SiloStatus { Address = s.Row.Silo, Name = s.Row.Name, Status = s.Status, Roles = { s.Row.Roles }, DiskFreeBytes = s.Row.DiskFreeBytes, DiskTotalBytes = s.Row.DiskTotalBytes }) },
             ContainerHosts =
             {
                 live.Where(s => s.Row.RunsContainers).Select(s => new ContainerHostStatus
@@ -47,12 +50,26 @@ public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable 
                     SlotsUsed = s.SlotsUsed,
                     MemoryBytes = s.Row.MemoryBytes,
                     MemoryUsedBytes = s.MemoryUsed,
+                    RuncVersion = s.Row.RuncVersion,
                 }),
             },
-            RunsPending = pending,
-            RunsRunning = running,
+            RunsPending = load.Waiting,
+            RunsRunning = load.Running,
+            RunsInReview = load.InReview,
+            OldestWaitSeconds = load.OldestWait.TotalSeconds,
+            DatabaseBytes = load.DatabaseBytes,
+            FileBytes = load.FileBytes,
+            Operations = operations.Address?.ToString() ?? "",
+            Warnings = { Warnings(live) },
             ClusterId = node.ClusterId.ToString("D"),
             Database = options.Database is null ? "embedded" : "external",
         };
     }
+
+    public override Task<DashboardLink> OpenDashboard(OpenDashboardRequest request, ServerCallContext context) =>
+        Task.FromResult(new DashboardLink { Url = operations.NewLink()?.ToString() ?? throw OsaException.Unavailable("The operations listener has not started yet; try again") });
+
+    private static IEnumerable<string> Warnings(IReadOnlyList<LiveSilo> live) => live
+        .SelectMany(s => KnownEscapes.Of(s.Row.RuncVersion, s.Row.Kernel).Select(w => $"{s.Row.Name}: {w}")
+            .Concat(s.Row.DiskTotalBytes > 0 && s.Row.DiskFreeBytes < s.Row.DiskTotalBytes / 20 ? [$"{s.Row.Name}: less than a twentieth of the disk is free ({s.Row.DiskFreeBytes >> 20:N0} MiB)"] : []));
 }

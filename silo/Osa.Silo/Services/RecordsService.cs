@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using Osa.Domain.Errors;
+using Osa.Domain.Depositions;
+using Osa.Silo.Access;
 using Osa.Storage;
 using Osa.Storage.Files;
 using Osa.Storage.Records;
@@ -9,17 +10,17 @@ using Record = Osa.Storage.Records.Record;
 
 namespace Osa.Silo.Services;
 
-/// <summary>Records over gRPC: public.</summary>
+/// <summary>Records over gRPC: public, but for those that are held.</summary>
 public sealed class RecordsService(RecordQueries records, BlobStore blobs) : Records.RecordsBase
 {
     public override async Task<V1.Record> Get(GetRecordRequest request, ServerCallContext context) =>
-        Message(await records.GetAsync(request.Srn, "srn", context.CancellationToken));
+        Message(await records.GetAsync(CallerInterceptor.CallerOf(context), request.Srn, "srn", context.CancellationToken));
 
     public override async Task<ListRecordsResponse> List(ListRecordsRequest request, ServerCallContext context)
     {
         (string? convention, string? version) = DepositionsService.ConventionFilter(request.Convention);
         int size = Cursor.PageSize(request.PageSize, 50, 500);
-        List<Record> page = await records.ListAsync(convention, version, Cursor.DecodeLong(request.Cursor), size + 1, context.CancellationToken);
+        List<Record> page = await records.ListAsync(CallerInterceptor.CallerOf(context), request.AllVersions, convention, version, Cursor.DecodeLong(request.Cursor), size + 1, context.CancellationToken);
         return new ListRecordsResponse
         {
             Records = { page.Take(size).Select(Message) },
@@ -29,9 +30,8 @@ public sealed class RecordsService(RecordQueries records, BlobStore blobs) : Rec
 
     public override async Task Download(DownloadRecordFileRequest request, IServerStreamWriter<FileChunk> responseStream, ServerCallContext context)
     {
-        Record record = await records.GetAsync(request.RecordSrn, "record_srn", context.CancellationToken);
-        Guid blob = record.Files.FirstOrDefault(f => f.Name == request.Name)?.BlobId ?? throw OsaException.NotFound($"File '{request.Name}' of '{record.Srn}'");
-        await DepositionsService.SendAsync(blobs, blob, responseStream, context.CancellationToken);
+        StoredFile file = await records.FileAsync(CallerInterceptor.CallerOf(context), request.RecordSrn, "record_srn", request.Name, context.CancellationToken);
+        await DepositionsService.SendAsync(blobs, file.BlobId, responseStream, context.CancellationToken);
     }
 
     private V1.Record Message(Record record)
@@ -51,6 +51,10 @@ public sealed class RecordsService(RecordQueries records, BlobStore blobs) : Rec
                 Hooks = { record.Hooks.Select(h => new V1.HookProvenance { Hook = h.Hook, Digest = h.Digest ?? "", Rows = h.Rows }) },
             },
             PublishedAt = Timestamp.FromDateTime(record.PublishedAt),
+            CurrentSrn = record.CurrentSrn ?? "",
+            Embargo = DepositionsService.Message(record.EmbargoUntil),
+            WithdrawnAt = record.Withdrawn is { } withdrawn ? Timestamp.FromDateTime(withdrawn.At) : null,
+            WithdrawnBecause = record.Withdrawn?.Because ?? "",
         };
     }
 }

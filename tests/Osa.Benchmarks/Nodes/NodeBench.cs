@@ -64,6 +64,54 @@ internal sealed class NodeBench : IAsyncDisposable
         return bench;
     }
 
+    /// <summary>Registers a convention with one hook, which takes batches and does the same of every deposition.</summary>
+    public async Task<string> RegisterBatchAsync(string name, JsonObject config, bool share = false)
+    {
+        string image = await StaticPrograms.TestHooksImageAsync();
+        static JsonObject Column(string column, string type, string? format = null) => new() { ["name"] = column, ["json_type"] = type, ["format"] = format, ["required"] = false };
+        await Client.Conventions.RegisterAsync(
+            new JsonObject
+            {
+                ["id"] = name,
+                ["title"] = name,
+                ["version"] = "1.0.0",
+                ["share"] = share,
+                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
+                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
+                ["hooks"] = new JsonArray(new JsonObject
+                {
+                    ["image"] = StaticPrograms.TestHooksReference,
+                    ["digest"] = image,
+                    ["config"] = config,
+                    ["limits"] = new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "128m", ["cpu"] = "1.0" },
+                    ["manifest"] = new JsonObject
+                    {
+                        ["name"] = name,
+                        ["contract"] = "batch",
+                        ["cardinality"] = "many",
+                        ["feature_schema"] = new JsonObject
+                        {
+                            ["columns"] = new JsonArray(
+                                Column("label", "string"), Column("position", "integer"), Column("score", "number"), Column("significant", "boolean"), Column("measured_at", "string", "date-time"), Column("details", "object")),
+                        },
+                    },
+                }),
+            }.ToJsonString());
+        return name;
+    }
+
+    /// <summary>Drafts, made sixteen at a time.</summary>
+    public async Task<DepositionHandle[]> DraftsAsync(string convention, int count)
+    {
+        var drafts = new DepositionHandle[count];
+        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (i, _) =>
+            drafts[i] = await Client.Depositions.CreateAsync(convention, new JsonObject { ["organism"] = "Homo sapiens" }));
+        return drafts;
+    }
+
+    /// <summary>The node's resident memory.</summary>
+    public long MemoryBytes() => long.Parse(File.ReadLines($"/proc/{_node.ProcessId}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) << 10;
+
     /// <summary>A client with a connection of its own.</summary>
     public OsaClient NewClient() => _node.Client();
 

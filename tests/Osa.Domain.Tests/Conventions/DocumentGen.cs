@@ -69,6 +69,8 @@ internal static class DocumentGen
         from digest in Digest.Null()
         from configured in Gen.Bool
         from config in Gen.Select(Word, Gen.Int).Array[0, 4]
+        from contract in Gen.Enum<HookContract>()
+        from batch in Gen.Int[1, HookLimits.MaxBatchSize]
         from limits in Gen.Select(Gen.Int[1, 86_400], Gen.Long[HookLimits.MinMemoryBytes, 8L << 30], Gen.Int[10, 16_000], Gen.Int[1, 1_024])
         from cardinality in Gen.Enum<FeatureCardinality>()
         from columns in Column.Array[0, 5]
@@ -76,8 +78,8 @@ internal static class DocumentGen
             image,
             digest,
             configured ? Config(config) : null,
-            new HookLimits(limits.Item1, limits.Item2, limits.Item3 / 1000.0, limits.Item4),
-            new HookManifest(name, name + "Record", HookContract.Record, cardinality, [.. columns.DistinctBy(column => column.Name)]));
+            new HookLimits(limits.Item1, limits.Item2, limits.Item3 / 1000.0, limits.Item4) { BatchSize = batch },
+            new HookManifest(name, name + "Record", contract, cardinality, [.. columns.DistinctBy(column => column.Name)]));
 
     public static readonly Gen<ConventionDocument> Convention =
         from id in Gen.String[Gen.Char["abc019-"], 3, 64]
@@ -89,6 +91,8 @@ internal static class DocumentGen
         from counts in Gen.Select(Gen.Int[0, 5_000], Gen.Int[0, 5_000])
         from size in Gen.Long[1, 100L << 30]
         from hooks in Hook.Array[0, 4]
+        from curation in Gen.Enum<Curation>()
+        from share in Gen.Bool
         select new ConventionDocument(
             id,
             version,
@@ -96,7 +100,8 @@ internal static class DocumentGen
             description,
             [.. schema.DistinctBy(field => field.Name)],
             new FileRequirements([.. types.Distinct()], counts.Item1, counts.Item1 + counts.Item2, size),
-            [.. hooks.DistinctBy(hook => hook.Name)]);
+            [.. hooks.DistinctBy(hook => hook.Name)])
+        { Curation = curation, Share = share };
 
     private static JsonObject Config((string Name, int Value)[] members)
     {

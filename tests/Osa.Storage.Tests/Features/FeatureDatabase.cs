@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using Osa.Domain.Access;
 using Osa.Domain.Conventions;
 using Osa.Domain.Features;
 using Osa.Domain.Hooks;
@@ -79,7 +80,7 @@ public sealed class FeatureDatabase : IAsyncLifetime
     {
         FeatureTable table = (await Register("tests", manifest)).Single();
         await Publish(table, new PublishedFeatures("urn:osa:localhost:rec:abc@1", Guid.NewGuid(), await Canonical(manifest, json)));
-        return (await Rows.PageAsync(table, null, FeatureRows.MaxPageSize, "", CancellationToken.None)).Rows;
+        return (await Rows.PageAsync(new Caller(Guid.Empty, Role.Superadmin), table, null, FeatureRows.MaxPageSize, "", CancellationToken.None)).Rows;
     }
 
     public async Task<T> Scalar<T>(string sql)

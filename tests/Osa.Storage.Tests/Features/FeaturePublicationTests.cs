@@ -1,4 +1,5 @@
 using Npgsql;
+using Osa.Domain.Access;
 using Osa.Domain.Errors;
 using Osa.Domain.Features;
 using Osa.Domain.Hooks;
@@ -28,7 +29,7 @@ public sealed class FeaturePublicationTests(FeatureDatabase db)
             new PublishedFeatures(RecordA, run, await Canonical(v1, """[{"a":1},{"a":2}]""")),
             new PublishedFeatures(RecordB, run, await Canonical(v1, "[]")),
             new PublishedFeatures(RecordB, run, await Canonical(v2, """[{"a":3,"b":"x"}]""")));
-        FeatureRowPage page = await db.Rows.PageAsync(table, null, 0, "", CancellationToken.None);
+        FeatureRowPage page = await db.Rows.PageAsync(new Caller(Guid.Empty, Role.Superadmin), table, null, 0, "", CancellationToken.None);
 
         Assert.Equal(3, rows);
         Assert.Equal([RecordA, RecordA, RecordB], page.Rows.Select(r => r.RecordSrn));
@@ -100,7 +101,7 @@ public sealed class FeaturePublicationTests(FeatureDatabase db)
         Assert.Equal(rows + 1, all.Count);
         Assert.Equal(Enumerable.Range(0, rows).Select(i => (object)(long)i), ofA.Select(r => r.Values[0]));
         Assert.Null(Assert.Single(ofB).Values[0]);
-        Assert.Empty((await db.Rows.PageAsync(table, "urn:osa:localhost:rec:none@1", 0, "", CancellationToken.None)).Rows);
+        Assert.Empty((await db.Rows.PageAsync(new Caller(Guid.Empty, Role.Superadmin), table, "urn:osa:localhost:rec:none@1", 0, "", CancellationToken.None)).Rows);
     }
 
     [Fact]
@@ -127,7 +128,7 @@ public sealed class FeaturePublicationTests(FeatureDatabase db)
     {
         FeatureTable table = Assert.Single(await db.Register("proteins", Manifest(db.NewName())));
 
-        OsaException e = await Assert.ThrowsAsync<OsaException>(() => db.Rows.PageAsync(table, null, pageSize, cursor, CancellationToken.None));
+        OsaException e = await Assert.ThrowsAsync<OsaException>(() => db.Rows.PageAsync(new Caller(Guid.Empty, Role.Superadmin), table, null, pageSize, cursor, CancellationToken.None));
 
         Assert.Equal(ErrorCode.InvalidArgument, e.Code);
     }
@@ -138,7 +139,7 @@ public sealed class FeaturePublicationTests(FeatureDatabase db)
         string? cursor = "";
         while (cursor is not null)
         {
-            FeatureRowPage page = await db.Rows.PageAsync(table, recordSrn, pageSize, cursor, CancellationToken.None);
+            FeatureRowPage page = await db.Rows.PageAsync(new Caller(Guid.Empty, Role.Superadmin), table, recordSrn, pageSize, cursor, CancellationToken.None);
             if (cursor.Length == 0)
                 Assert.InRange(page.Rows.Count, firstPage, firstPage + 1);
             rows.AddRange(page.Rows);

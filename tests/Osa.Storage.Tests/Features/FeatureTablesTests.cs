@@ -11,7 +11,7 @@ namespace Osa.Storage.Tests.Features;
 public sealed class FeatureTablesTests(FeatureDatabase db)
 {
     [Fact]
-    public async Task A_declaration_becomes_a_table_of_its_types_with_system_columns_and_an_index()
+    public async Task A_declaration_becomes_a_table_of_its_types_with_system_columns_and_indexes()
     {
         string name = db.NewName();
         HookManifest manifest = Manifest(
@@ -31,7 +31,8 @@ public sealed class FeatureTablesTests(FeatureDatabase db)
                 select string_agg(column_name || ' ' || data_type || case is_nullable when 'NO' then '!' else '' end, ', ' order by ordinal_position)
                 from information_schema.columns where table_schema = 'features' and table_name = '{name}'
                 """));
-        Assert.Equal(2, await db.Scalar<long>($"select count(*) from pg_indexes where schemaname = 'features' and tablename = '{name}'"));
+        // Key, record, and one for each scalar column.
+        Assert.Equal(2 + 8, await db.Scalar<long>($"select count(*) from pg_indexes where schemaname = 'features' and tablename = '{name}'"));
         Assert.Equivalent(table, await db.Tables.FindAsync(name, CancellationToken.None));
         Assert.Contains(await db.Tables.ListAsync(CancellationToken.None), t => t.Name == name);
     }

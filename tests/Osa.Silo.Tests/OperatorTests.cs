@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json.Nodes;
+using Osa.V1;
+
+namespace Osa.Silo.Tests;
+
+/// <summary>What an operator sees and opens.</summary>
+public sealed class OperatorTests(SharedNode shared)
+{
+    private Archive Archive => shared.Archive;
+
+    [Fact]
+    public async Task The_dashboard_opens_by_a_link_that_is_good_once_and_for_admins()
+    {
+        OsaCommand refused = await OsaCommand.RunAsync(Archive, "curator", "node", "dashboard");
+        var link = new Uri((await OsaCommand.DoneAsync(Archive, "admin", "node", "dashboard")).Output.Trim());
+        using var browser = new HttpClient(new HttpClientHandler { CookieContainer = new CookieContainer(), AllowAutoRedirect = false });
+        using var stranger = new HttpClient();
+        var dashboard = new Uri(link, "/dashboard/");
+
+        Assert.Equal(4, refused.ExitCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await browser.GetAsync(dashboard)).StatusCode);
+        HttpResponseMessage entered = await browser.GetAsync(link);
+        Assert.Equal(HttpStatusCode.OK, entered.StatusCode);
+        string cookie = entered.Headers.GetValues("Set-Cookie").Single();
+        Expect.Says("httponly", cookie);
+        Expect.Says("samesite=strict", cookie);
+        HttpResponseMessage opened = await browser.GetAsync(dashboard);
+        Assert.Equal(HttpStatusCode.OK, opened.StatusCode);
+        Expect.Says("<html", (await opened.Content.ReadAsStringAsync()).ToLowerInvariant());
+        Assert.Equal(HttpStatusCode.Unauthorized, (await stranger.GetAsync(link)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await stranger.GetAsync(new Uri(link, "/dashboard/DashboardCounters"))).StatusCode);
+    }
+
+    [Fact]
+    public async Task Health_and_metrics_are_on_the_operations_listener_and_nothing_else_is()
+    {
+        await Archive.PublishAsync(shared.Obedient, Documents.Rows(3));
+        NodeStatus status = await Archive.Admin.Node.StatusAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(status.Operations) };
+
+        Assert.Equal("Healthy", await http.GetStringAsync("/health/live"));
+        Assert.Equal("Healthy", await http.GetStringAsync("/health/ready"));
+        string metrics = await http.GetStringAsync("/metrics");
+        foreach (string name in (string[])["osa_submissions_total", "osa_runs_total", "osa_feature_rows_total", "osa_container_duration_seconds_bucket", "osa_slot_wait_seconds_count", "osa_verdict_duration_seconds_sum"])
+        {
+            Expect.Says(name, metrics);
+        }
+
+        Assert.Equal(HttpStatusCode.NotFound, (await http.GetAsync("/osa.v1.Node/Info")).StatusCode);
+        using var clients = new HttpClient { BaseAddress = Archive.Node.Address, DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        Assert.Equal(HttpStatusCode.NotFound, (await clients.GetAsync("/metrics")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await clients.GetAsync("/dashboard/")).StatusCode);
+    }
+
+    [Fact]
+    public async Task Status_shows_engine_runc_kernel_disk_and_queue()
+    {
+        OsaCommand status = await OsaCommand.DoneAsync(Archive, "admin", "node", "status", "--json");
+        JsonNode node = status.Lines[0];
+
+        Assert.NotEqual("", (string?)node["container_hosts"]![0]!["runc_version"]);
+        Assert.NotEqual("", (string?)node["container_hosts"]![0]!["kernel"]);
+        Assert.True((long)node["silos"]![0]!["disk_free_bytes"]! > 0);
+        Assert.True((long)node["database_bytes"]! > 1 << 20);
+        Assert.NotNull(node["oldest_wait_seconds"]);
+    }
+
+    [Fact]
+    public async Task Bash_completes_commands_and_options()
+    {
+        string program = Path.Combine(TestHooks.Support.StaticPrograms.SolutionDirectory, "artifacts", "bin", "Osa.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name);
+        const string Script = """
+            eval "$(osa completion bash)"
+            COMP_LINE="osa curate " COMP_POINT=11; _osa; echo "${COMPREPLY[*]}"
+            COMP_LINE="osa run logs --fo" COMP_POINT=17; _osa; echo "${COMPREPLY[*]}"
+            """;
+        var start = new ProcessStartInfo("bash", ["-c", Script]) { UseShellExecute = false, RedirectStandardOutput = true };
+        start.Environment["PATH"] = program + ":" + Environment.GetEnvironmentVariable("PATH");
+        using Process bash = Process.Start(start)!;
+        string output = await bash.StandardOutput.ReadToEndAsync();
+        await bash.WaitForExitAsync();
+
+        Expect.Says("approve", output);
+        Expect.Says("return", output);
+        Expect.Says("--follow", output);
+    }
+}
