@@ -110,7 +110,7 @@ internal sealed class NodeBench : IAsyncDisposable
     }
 
     /// <summary>The node's resident memory.</summary>
-    public long MemoryBytes() => long.Parse(File.ReadLines($"/proc/{_node.ProcessId}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) << 10;
+    public long ResidentBytes() => long.Parse(File.ReadLines($"/proc/{_node.ProcessId}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) << 10;
 
     /// <summary>A client with a connection of its own.</summary>
     public OsaClient NewClient() => _node.Client();

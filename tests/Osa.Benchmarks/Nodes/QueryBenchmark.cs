@@ -82,7 +82,7 @@ internal sealed class QueryBenchmark : IBenchmark
 
         var export = new ExportRequest { Source = query.Source, Format = ExportFormat.Csv };
         await node.Client.Queries.ExportAsync(export, Stream.Null, cancellation);
-        long before = node.MemoryBytes();
+        long before = node.ResidentBytes();
         using var watch = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         long peak = before;
         Task watching = Task.Run(
@@ -90,7 +90,7 @@ internal sealed class QueryBenchmark : IBenchmark
             {
                 while (!watch.IsCancellationRequested)
                 {
-                    peak = Math.Max(peak, node.MemoryBytes());
+                    peak = Math.Max(peak, node.ResidentBytes());
                     await Task.Delay(20, watch.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 }
             },
