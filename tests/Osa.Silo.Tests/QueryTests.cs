@@ -242,7 +242,7 @@ public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : ICla
         Assert.Equal(csv, again);
         string[] json = System.Text.Encoding.UTF8.GetString(lines).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(expected.Select(r => ((long)r["position"]!, (string?)r["label"])), json.Select(l => JsonNode.Parse(l)!).Select(r => ((long)r["position"]!, (string?)r["label"])));
-        Assert.Equal(expected.Select(r => ((DateTime?)r["measured_at"])?.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'")), json.Select(l => (string?)JsonNode.Parse(l)!["measured_at"]));
+        Assert.Equal(expected.Select(r => ((DateTime?)r["measured_at"])?.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFF'Z'")), json.Select(l => (string?)JsonNode.Parse(l)!["measured_at"]));
         string text = System.Text.Encoding.UTF8.GetString(csv);
         Assert.StartsWith("position,label,measured_at,details\n", text, StringComparison.Ordinal);
         Assert.Contains("\"it's \"\"quoted\"\" \\ and %_\"", text, StringComparison.Ordinal);

@@ -27,7 +27,7 @@ internal sealed record QueryColumn(string Name, JsonType Type, string? Format, s
         : IsText ? $"left({Sql}, {IndexedLength}) collate \"C\"" : Sql;
 
     /// <summary>What an export shows of it: one spelling for every format.</summary>
-    public string Text => StoredAs == FeatureColumnType.Timestamp ? $"to_char({Sql} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')" : Sql;
+    public string Text => StoredAs == FeatureColumnType.Timestamp ? $"replace(({Sql} at time zone 'UTC')::text, ' ', 'T') || 'Z'" : Sql;
 
     public static QueryColumn Of(FeatureColumn column) => new(column.Name, column.Type, column.Format, $"f.{Quote(column.Name)}", !column.Required || !column.Declared);
 

@@ -22,7 +22,7 @@ public enum ExportFormat
 /// </summary>
 public sealed class QueryExport(QueryStore queries, EventLog events)
 {
-    private const int ChunkBytes = 128 << 10;
+    private const int ChunkBytes = 256 << 10;
     private const int RowsOfGroup = 20_000;
     private const long BytesOfGroup = 8 << 20;
 

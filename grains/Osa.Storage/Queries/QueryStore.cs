@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using Npgsql;
 using Osa.Domain.Access;
@@ -17,8 +18,14 @@ public sealed record ResultColumn(string Name, JsonType Type, string? Format, bo
 public sealed record QueryPage(IReadOnlyList<ResultColumn> Columns, IReadOnlyList<object?[]> Rows, string? NextCursor);
 
 /// <summary>Queries over feature tables and records: pages, counts and groups, of what the caller may see.</summary>
-public sealed class QueryStore(Database database, FeatureTables tables, ConventionStore conventions)
+public sealed class QueryStore(Database database, FeatureTables tables, ConventionStore conventions, TimeProvider time)
 {
+    // What a source has changes with a registration; a moment later is early enough to see it.
+    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(2);
+    private const int MostRemembered = 1_000;
+
+    private readonly ConcurrentDictionary<QuerySource, (QueryColumns Columns, long At)> _sources = new();
+
     public const int MaxSortKeys = 4;
     public const int MaxGroupColumns = 4;
     public const int MaxAggregates = 16;
@@ -28,14 +35,14 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
 
     /// <exception cref="OsaException">InvalidArgument, NotFound.</exception>
     public async Task<IReadOnlyList<ResultColumn>> ColumnsAsync(QuerySource source, CancellationToken cancellation) =>
-        [.. (await QueryColumns.OfAsync(source, tables, conventions, cancellation)).All.Select(Result)];
+        [.. (await ColumnsOfAsync(source, cancellation)).All.Select(Result)];
 
     /// <param name="pageSize">1 to 5,000; 0 means 500. A page of large values may hold fewer rows.</param>
     /// <exception cref="OsaException">InvalidArgument with the path of what is wrong; NotFound; DeadlineExceeded.</exception>
     public async Task<QueryPage> PageAsync(Caller caller, Query query, int pageSize, string cursor, CancellationToken cancellation)
     {
         int wanted = Cursor.PageSize(pageSize, FeatureRows.DefaultPageSize, FeatureRows.MaxPageSize);
-        QueryColumns columns = await QueryColumns.OfAsync(query.Source, tables, conventions, cancellation);
+        QueryColumns columns = await ColumnsOfAsync(query.Source, cancellation);
         IReadOnlyList<QueryColumn> selected = columns.Select(query.Select);
         List<QueryColumn> keys = Keys(columns, query.Sort);
         string binding = QueryCursor.Bind(query, caller.Role.ToString());
@@ -93,7 +100,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
     /// <exception cref="OsaException">As <see cref="PageAsync"/>.</exception>
     public async Task<long> CountAsync(Caller caller, QuerySource source, QueryFilter? filter, bool estimate, CancellationToken cancellation)
     {
-        QueryColumns columns = await QueryColumns.OfAsync(source, tables, conventions, cancellation);
+        QueryColumns columns = await ColumnsOfAsync(source, cancellation);
         var sql = new QuerySql(columns, literals: estimate);
         string fromWhere = FromWhere(columns, sql, caller, filter);
         return await Timed(
@@ -121,7 +128,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
             throw OsaException.Invalid("aggregates", "count", $"1 to {MaxAggregates} aggregates over at most {MaxGroupColumns} columns of groups");
         }
 
-        QueryColumns columns = await QueryColumns.OfAsync(source, tables, conventions, cancellation);
+        QueryColumns columns = await ColumnsOfAsync(source, cancellation);
         var sql = new QuerySql(columns, literals: false);
         List<(string Sql, ResultColumn Column)> selected =
         [
@@ -144,7 +151,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
     /// <summary>The statement of an export, without parameters.</summary>
     internal async Task<(string Sql, IReadOnlyList<QueryColumn> Columns)> ExportAsync(Caller caller, Query query, Func<QueryColumn, string> expression, CancellationToken cancellation)
     {
-        QueryColumns columns = await QueryColumns.OfAsync(query.Source, tables, conventions, cancellation);
+        QueryColumns columns = await ColumnsOfAsync(query.Source, cancellation);
         IReadOnlyList<QueryColumn> selected = columns.Select(query.Select);
         List<QueryColumn> keys = Keys(columns, query.Sort);
         var sql = new QuerySql(columns, literals: true);
@@ -152,6 +159,23 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         return (
             $"select {string.Join(", ", selected.Select(c => $"{expression(c)} as {SqlIdentifier.Quote(c.Name)}"))} {FromWhere(columns, sql, caller, query.Filter)} order by {OrderBy(columns, query.Sort, keys)}",
             selected);
+    }
+
+    private async Task<QueryColumns> ColumnsOfAsync(QuerySource source, CancellationToken cancellation)
+    {
+        if (_sources.TryGetValue(source, out (QueryColumns Columns, long At) known) && time.GetElapsedTime(known.At) < Remembered)
+        {
+            return known.Columns;
+        }
+
+        QueryColumns columns = await QueryColumns.OfAsync(source, tables, conventions, cancellation);
+        if (_sources.Count >= MostRemembered)
+        {
+            _sources.Clear();
+        }
+
+        _sources[source] = (columns, time.GetTimestamp());
+        return columns;
     }
 
     private static string Page(

@@ -21,8 +21,8 @@ internal sealed class BatchBenchmark : IBenchmark
     public async Task<bool> RunAsync(CancellationToken cancellation)
     {
         await using NodeBench node = await NodeBench.StartAsync();
-        string nothing = await node.RegisterBatchAsync("nothing_many", new JsonObject { ["do"] = "write", ["text"] = "[]", ["buffered"] = true });
-        string filled = await node.RegisterBatchAsync("rows_many", new JsonObject { ["do"] = "rows", ["count"] = Rows, ["buffered"] = true });
+        string nothing = await node.RegisterBatchAsync("empty", new JsonObject { ["do"] = "write", ["text"] = "[]", ["buffered"] = true });
+        string filled = await node.RegisterBatchAsync("filled", new JsonObject { ["do"] = "rows", ["count"] = Rows, ["buffered"] = true });
         // The node compiles its hot paths in its first runs.
         await TimeAsync(node, nothing, 2 * RunSize);
         await TimeAsync(node, filled, RunSize);

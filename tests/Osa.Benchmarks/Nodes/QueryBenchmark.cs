@@ -22,7 +22,7 @@ internal sealed class QueryBenchmark : IBenchmark
         await using (var fill = new NpgsqlCommand(
             $"""
             insert into features."{table}" (record_srn, run_id, label, position, score, significant, measured_at, details)
-            select 'urn:osa:localhost:rec:' || md5((i / 20)::text) || '@1', gen_random_uuid(), 'feature number ' || i % 1000, i, (i * 7919) % {Rows} / 7.0, i % 3 = 0, now(), jsonb_build_object('rank', i % 100)
+            select 'urn:osa:localhost:rec:' || md5((i / 20)::text) || '@1', gen_random_uuid(), 'feature number ' || i % 1000, i, (i::bigint * 7919) % {Rows} / 7.0, i % 3 = 0, now(), jsonb_build_object('rank', i % 100)
             from generate_series(1, {Rows}) i;
             """, connection)
         { CommandTimeout = 600 })
