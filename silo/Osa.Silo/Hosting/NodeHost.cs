@@ -43,7 +43,14 @@ internal static class NodeHost
             kestrel.Listen(IPAddress.Loopback, options.Operations.Port, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         });
         OperationsDoor.AddTo(builder);
-        builder.UseOrleans(silo => Orleans(silo, options, database));
+        builder.UseOrleans(silo =>
+        {
+            Orleans(silo, options, database);
+            if (OperationsDoor.Exports(builder))
+            {
+                silo.AddActivityPropagation();
+            }
+        });
         builder.Services
             .AddSingleton(options).AddSingleton(options.Limits).AddSingleton(node).AddSingleton(blobs).AddSingleton(key)
             .AddSingleton(TimeProvider.System)
@@ -111,7 +118,6 @@ internal static class NodeHost
             o.DefunctSiloExpiration = TimeSpan.FromDays(1);
             o.DefunctSiloCleanupPeriod = TimeSpan.FromHours(1);
         });
-        silo.AddActivityPropagation();
         silo.AddDashboard();
         silo.Services.AddPlacementDirector<ContainersPlacement, ContainersPlacementDirector>();
     }
