@@ -27,9 +27,12 @@ public sealed partial class EventReader(EventLog events, TimeProvider time, ILog
     /// <summary>Somebody watches until the answer is disposed of.</summary>
     public IDisposable Watch()
     {
-        if (Interlocked.Increment(ref _watchers) == 1 && _wanted.CurrentCount == 0)
+        lock (_lock)
         {
-            _wanted.Release();
+            if (++_watchers == 1 && _wanted.CurrentCount == 0)
+            {
+                _wanted.Release();
+            }
         }
 
         return new Watching(this);
@@ -64,15 +67,27 @@ public sealed partial class EventReader(EventLog events, TimeProvider time, ILog
         }
     }
 
+    /// <summary>Until it has read on, or a moment has passed: for whoever pages by itself and has come to the end.</summary>
+    public async Task MovedAsync(CancellationToken cancellation)
+    {
+        Task moved;
+        lock (_lock)
+        {
+            moved = _moved.Task;
+        }
+
+        await Task.WhenAny(moved, Task.Delay(2 * Interval, time, cancellation));
+        cancellation.ThrowIfCancellationRequested();
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                if (Volatile.Read(ref _watchers) == 0)
+                if (ForgetUnwatched())
                 {
-                    Forget();
                     await _wanted.WaitAsync(stoppingToken);
                 }
 
@@ -108,12 +123,18 @@ public sealed partial class EventReader(EventLog events, TimeProvider time, ILog
         }
     }
 
-    private void Forget()
+    private bool ForgetUnwatched()
     {
         lock (_lock)
         {
+            if (_watchers > 0)
+            {
+                return false;
+            }
+
             _newest.Clear();
             _position = -1;
+            return true;
         }
     }
 
@@ -157,7 +178,10 @@ public sealed partial class EventReader(EventLog events, TimeProvider time, ILog
         {
             if (Interlocked.Exchange(ref _ended, 1) == 0)
             {
-                Interlocked.Decrement(ref reader._watchers);
+                lock (reader._lock)
+                {
+                    reader._watchers--;
+                }
             }
         }
     }

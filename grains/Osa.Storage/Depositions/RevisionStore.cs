@@ -22,7 +22,7 @@ public sealed class RevisionStore(Database database, NodeIdentity node, Conventi
         string name = Srn.Parse(recordSrn, SrnType.Record, "record_srn").ToString();
         Revised record = await database.Run(
             c => c.Command(
-                "select r.id, r.convention_id, r.owner_id, r.withdrawn_at is not null, r.embargo_until > now() from osa.records r where r.srn = $1", name)
+                "select r.id, r.convention_id, r.owner_id, exists (select from osa.records w where w.id = r.id and w.withdrawn_at is not null and (w.srn = r.srn or w.is_current)), r.embargo_until > now() from osa.records r where r.srn = $1", name)
                 .FirstOrDefault(r => new Revised(r.GetGuid(0), r.GetString(1), r.GetGuid(2), r.GetBoolean(3), r.ValueOrNull<bool>(4) ?? false), cancellation),
             cancellation) is { } found && (!found.IsEmbargoed || caller.MayRead(found.OwnerId))
             ? found

@@ -25,10 +25,10 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
     /// </summary>
     /// <returns>The run, and whether this call made it.</returns>
     /// <exception cref="OsaException">InvalidArgument with every violation; NotFound, PermissionDenied, FailedPrecondition, Aborted.</exception>
-    public Task<(Guid RunId, bool Created)> SubmitAsync(Caller caller, Guid id, string key, CancellationToken cancellation)
+    public async Task<(Guid RunId, bool Created)> SubmitAsync(Caller caller, Guid id, string key, CancellationToken cancellation)
     {
         DepositionStore.CheckKey(key);
-        return database.Transaction(
+        (Guid its, bool isNew, bool entered) = await database.Transaction(
             async c =>
             {
                 Deposition deposition = await depositions.LockAsync(c, id, cancellation);
@@ -40,12 +40,12 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
 
                 if (await AnswerAsync(c, caller, $"submit {id}", key, cancellation) is { } before)
                 {
-                    return (Guid.Parse(before), false);
+                    return (Guid.Parse(before), false, false);
                 }
 
                 if (deposition.Status == DepositionStatus.InValidation)
                 {
-                    return (deposition.RunId!.Value, false);
+                    return (deposition.RunId!.Value, false, false);
                 }
 
                 if (refusal is not null)
@@ -81,17 +81,18 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
                 AppendAnswer(batch, caller, $"submit {id}", key, run);
                 await batch.ExecuteNonQueryAsync(cancellation);
                 FaultPoint.Reached("submit.before_commit");
-                NodeTelemetry.Submissions.Add(1);
-                return (run, open is null);
+                return (run, open is null, true);
             },
             cancellation);
+        NodeTelemetry.Submissions.Add(entered ? 1 : 0);
+        return (its, isNew);
     }
 
     /// <summary>Submits 1 to 1,000 of one convention version as one run, or none of them.</summary>
     /// <param name="forOwners">A curator acts: they need not be the caller's own.</param>
     /// <returns>The run, and whether this call made it: again with the same key, or while all of them are in that run, it answers with it.</returns>
     /// <exception cref="OsaException">InvalidArgument with every violation; NotFound, PermissionDenied, FailedPrecondition, Aborted.</exception>
-    public Task<(Guid RunId, bool Created)> SubmitManyAsync(Caller caller, IReadOnlyList<Guid> ids, string key, bool forOwners, CancellationToken cancellation)
+    public async Task<(Guid RunId, bool Created)> SubmitManyAsync(Caller caller, IReadOnlyList<Guid> ids, string key, bool forOwners, CancellationToken cancellation)
     {
         DepositionStore.CheckKey(key);
         if (ids.Count is 0 or > MaxRun)
@@ -104,7 +105,7 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
             throw OsaException.Invalid("srns", "unique", "names a deposition twice");
         }
 
-        return database.Transaction(
+        (Guid its, bool isNew) = await database.Transaction(
             async c =>
             {
                 Dictionary<Guid, Deposition> found = (await c.Command(
@@ -160,10 +161,11 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
                 AppendAnswer(batch, caller, "submit many", key, run);
                 await batch.ExecuteNonQueryAsync(cancellation);
                 FaultPoint.Reached("submit.before_commit");
-                NodeTelemetry.Submissions.Add(all.Count);
                 return (run, true);
             },
             cancellation);
+        NodeTelemetry.Submissions.Add(isNew ? ids.Count : 0);
+        return (its, isNew);
     }
 
     // What a refusal lists at most: its details must fit into the headers of an answer.

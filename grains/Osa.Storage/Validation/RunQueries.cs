@@ -15,7 +15,7 @@ namespace Osa.Storage.Validation;
 /// </summary>
 public sealed class RunQueries(Database database, NodeIdentity node, ConventionStore conventions)
 {
-    // $2: sees everything; $3: the caller.
+    // $2: sees everything; $3: the caller; $4: the deposition, where one is asked for.
     private const string MaySee = "($2 or d.owner_id = $3 or v.registered_by = $3)";
 
     private const string From =
@@ -134,7 +134,7 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
                      where u.run_id = r.id and m.ordinal between u.first_ordinal and u.last_ordinal
                      order by u.hook_ordinal, u.unit = o.unit desc nulls last, u.unit desc, u.attempt desc) a)
                 {From}
-                where {condition} and {MaySee} {(condition.Contains("$4", StringComparison.Ordinal) ? "" : "and $4 = $4")}
+                where {condition} and {MaySee}
                 order by r.created_at desc, m.ordinal limit $5
                 """,
                 id, caller.Has(Role.Curator), caller.UserId, other, limit).ToList(

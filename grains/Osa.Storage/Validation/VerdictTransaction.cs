@@ -72,8 +72,10 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         }
     }
 
-    private Task<RunStatus?> CommitAsync(Fence fence, Convention judged, Guid[]? only, CancellationToken cancellation) =>
-        database.BulkTransaction<RunStatus?>(
+    private async Task<RunStatus?> CommitAsync(Fence fence, Convention judged, Guid[]? only, CancellationToken cancellation)
+    {
+        List<Decision> committed = [];
+        RunStatus? status = await database.BulkTransaction<RunStatus?>(
             async c =>
             {
                 OpenRun run = await c.Command(
@@ -120,18 +122,20 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                     await CopyFeaturesAsync(c, fence.RunId, judged.Document, passed, cancellation);
                 }
 
-                long rows = run.IsTrial ? 0 : decisions.Where(d => d.Outcome == Outcome.Passed).Sum(d => d.Outputs.Sum(o => o.Rows));
                 RunStatus? verdict = await WriteAsync(c, fence, run, judged, decisions, only is null, cancellation);
                 FaultPoint.Reached("verdict.before_commit");
-                NodeTelemetry.FeatureRows.Add(rows);
-                foreach (IGrouping<Outcome, Decision> outcome in decisions.GroupBy(d => d.Outcome))
-                {
-                    NodeTelemetry.Depositions.Add(outcome.Count(), new KeyValuePair<string, object?>("status", WireName.Of(outcome.Key)));
-                }
-
+                committed = run.IsTrial ? [] : decisions;
                 return verdict;
             },
             cancellation);
+        NodeTelemetry.FeatureRows.Add(committed.Where(d => d.Outcome == Outcome.Passed).Sum(d => d.Outputs.Sum(o => o.Rows)));
+        foreach (IGrouping<Outcome, Decision> outcome in committed.GroupBy(d => d.Outcome))
+        {
+            NodeTelemetry.Depositions.Add(outcome.Count(), new KeyValuePair<string, object?>("status", WireName.Of(outcome.Key)));
+        }
+
+        return status;
+    }
 
     // True where PostgreSQL refused a value that had been checked: repeating it would refuse it again.
     private static bool IsDataError(Exception e) =>

@@ -55,6 +55,11 @@ public sealed class EventsService(EventLog events, EventReader live, IHostApplic
                     {
                         await responseStream.WriteAsync(Message(happened), ending.Token);
                     }
+
+                    if (page.Count == 0)
+                    {
+                        await live.MovedAsync(ending.Token);
+                    }
                 }
             }
         }

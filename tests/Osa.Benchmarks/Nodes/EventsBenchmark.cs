@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Npgsql;
 using Osa.Client;
+using Osa.Testing;
 using Osa.V1;
 
 namespace Osa.Benchmarks.Nodes;
@@ -35,6 +36,7 @@ internal sealed class EventsBenchmark : IBenchmark
                 Interlocked.Increment(ref arrived);
             }
         }))];
+        Task ArrivedAsync(int count) => Eventually.True(() => Volatile.Read(ref arrived) >= count, TimeSpan.FromSeconds(30), $"{count} arrivals");
         await using var connection = new NpgsqlConnection(node.Database);
         await connection.OpenAsync(cancellation);
         for (int i = 0; i < Events + 20; i++)
@@ -43,16 +45,17 @@ internal sealed class EventsBenchmark : IBenchmark
             insert.Parameters.Add(new NpgsqlParameter { Value = i.ToString() });
             await insert.ExecuteNonQueryAsync(cancellation);
             committed[i.ToString()] = System.Diagnostics.Stopwatch.GetTimestamp();
+            // Apart from each other, and at every phase of the reader.
             await Task.Delay(20 + (i % 17), cancellation);
             if (i == 19)
             {
                 // The first ones found the watchers still connecting.
-                await Task.Delay(3_000, cancellation);
+                await ArrivedAsync(20 * Watchers);
                 latencies.Clear();
             }
         }
 
-        await Task.Delay(1_000, cancellation);
+        await ArrivedAsync((Events + 20) * Watchers);
         await done.CancelAsync();
         await Task.WhenAll(watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         double[] sorted = [.. latencies.Order()];
