@@ -78,7 +78,8 @@ internal sealed class NodeCalls
 
     /// <summary>
     /// The messages of a stream that may be asked for again, until the one that <paramref name="isLast"/>. A connection that breaks, or ends too
-    /// early, is made again: after the first message for as long as it takes, before it <see cref="OsaClientOptions.MaxRetries"/> times.
+    /// early, is made again: after the first message for as long as it takes, before it, when nobody may be there at all,
+    /// <see cref="OsaClientOptions.MaxRetries"/> times.
     /// A message equal to the one before it is left out.
     /// </summary>
     /// <param name="refusalsEnd">
@@ -126,7 +127,7 @@ internal sealed class NodeCalls
                 }
             }
 
-            if ((last is null || (refusalsEnd && IsAnswer(failure))) && failures >= options.MaxRetries)
+            if ((IsAnswer(failure) ? refusalsEnd : last is null) && failures >= options.MaxRetries)
             {
                 throw failure;
             }
