@@ -67,13 +67,14 @@ public sealed class ReadingTests
     }
 
     [Fact]
-    public async Task Feature_rows_are_tab_separated_or_an_object_per_row()
+    public async Task Piped_feature_rows_are_csv_or_an_object_per_row()
     {
         var rows = new QueryPage
         {
             Columns =
             {
                 new Column { Name = "record_srn" }, new Column { Name = "sequence" }, new Column { Name = "length" }, new Column { Name = "mass" }, new Column { Name = "composition" }, new Column { Name = "note" },
+                new Column { Name = "empty" }, new Column { Name = "lines" },
             },
             Rows =
             {
@@ -82,7 +83,7 @@ public sealed class ReadingTests
                     Values =
                     {
                         new FeatureValue { Text = Srn }, new FeatureValue { Text = "MALW" }, new FeatureValue { Integer = long.MaxValue }, new FeatureValue { Number = 0.1 }, new FeatureValue { Json = """{"A":1}""" },
-                        new FeatureValue(),
+                        new FeatureValue(), new FeatureValue { Text = "" }, new FeatureValue { Text = "one,\n\"two\"" },
                     },
                 },
             },
@@ -98,10 +99,11 @@ public sealed class ReadingTests
         var json = await OsaProcess.RunAsync(
             node.Address, "features", "query", "proteins", "--json", "--where", "length >= 100 and not (sequence prefix 'M''A' or mass in (1, -2.5e3)) and note is not null", "--sort", "-length,sequence", "--select", "length");
 
-        Assert.Equal(["record_srn\tsequence\tlength\tmass\tcomposition\tnote", $"{Srn}\tMALW\t9223372036854775807\t0.1\t{{\"A\":1}}\t"], words.Lines);
+        Assert.Equal(
+            $"record_srn,sequence,length,mass,composition,note,empty,lines\n{Srn},MALW,9223372036854775807,0.1,\"{{\"\"A\"\":1}}\",,\"\",\"one,\n\"\"two\"\"\"\n", words.Output);
         Assert.True(
             JsonNode.DeepEquals(
-                JsonNode.Parse($$"""{"record_srn":"{{Srn}}","sequence":"MALW","length":9223372036854775807,"mass":0.1,"composition":{"A":1},"note":null}"""),
+                JsonNode.Parse($$"""{"record_srn":"{{Srn}}","sequence":"MALW","length":9223372036854775807,"mass":0.1,"composition":{"A":1},"note":null,"empty":"","lines":"one,\n\"two\""}"""),
                 Assert.Single(json.JsonLines)),
             json.Output);
         Assert.Equal(("proteins", true, 7, Srn), (asked[0].Source.Table, asked[0].Source.AllVersions, asked[0].PageSize, asked[0].Filter.Compare.Values[0].Text));

@@ -51,7 +51,7 @@ internal static class QueryCommands
                 var groups = await context.Osa.Queries.AggregateAsync(
                     new AggregateRequest { Source = from, Filter = filter, GroupBy = { Parts(context.Get(groupBy)) }, Aggregates = { Parts(context.Get(aggregate) ?? "count").Select(Aggregate) } },
                     context.CancellationToken);
-                return await context.Screen.ListAsync(groups.ToAsyncEnumerable(), context.Get(limit), ToJson, Columns, context.CancellationToken);
+                return await ShowAsync(context, groups.ToAsyncEnumerable(), context.Get(limit));
             }
 
             var most = context.Get(limit);
@@ -65,7 +65,7 @@ internal static class QueryCommands
                     PageSize = most is > 0 and < LargestPage ? most.Value : LargestPage,
                 },
                 context.CancellationToken);
-            return await context.Screen.ListAsync(rows, most, ToJson, Columns, context.CancellationToken);
+            return await ShowAsync(context, rows, most);
         });
         return query;
     }
@@ -109,6 +109,29 @@ internal static class QueryCommands
                 $"{file.FullName}: {Show.Bytes(new FileInfo(file.FullName).Length)}, as of event {position}");
         });
         return export;
+    }
+
+    // Whoever pipes rows wants the values themselves: CSV, or objects with --json.
+    private static async Task<int> ShowAsync(CommandContext context, IAsyncEnumerable<TypedRow> rows, int? limit)
+    {
+        if (context.Screen.Interactive || context.Screen.Json)
+        {
+            return await context.Screen.ListAsync(rows, limit, ToJson, Columns, context.CancellationToken);
+        }
+
+        var isFirst = true;
+        await foreach (var row in (limit is > 0 ? rows.Take(limit.Value) : rows).WithCancellation(context.CancellationToken))
+        {
+            if (isFirst)
+            {
+                Console.WriteLine(Csv.Line(row.Columns.Select(static column => column.Name)));
+                isFirst = false;
+            }
+
+            Console.WriteLine(Csv.Line(row.Values.Select(static value => value is null ? null : FeatureCommands.Text(value))));
+        }
+
+        return ExitCode.Ok;
     }
 
     private static QuerySource Source(CommandContext context, QuerySource source)
