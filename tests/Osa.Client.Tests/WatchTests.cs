@@ -48,6 +48,28 @@ public sealed class WatchTests
     }
 
     [Fact]
+    public async Task A_watch_waits_for_a_node_that_answers_from_the_start_that_it_cannot_now()
+    {
+        var calls = 0;
+        await using var node = await ScriptedNode.StartAsync(script =>
+            script.ServerStream<WatchRunRequest, ValidationRun>("ValidationRuns/Watch", async (_, stream, _) =>
+            {
+                if (++calls < 5)
+                {
+                    // More often than MaxRetries.
+                    throw ScriptedNode.Error(StatusCode.Unavailable, "the database system is starting up");
+                }
+
+                await stream.WriteAsync(Passed);
+            }));
+        using var osa = OsaClient.Connect(node.Address, null, Fast);
+
+        var verdict = await osa.Runs.Handle("abc").WaitAsync();
+
+        Assert.Equal((RunStatus.Passed, 5), (verdict.Status, calls));
+    }
+
+    [Fact]
     public async Task A_watch_survives_a_node_that_is_killed_and_started_again()
     {
         var first = await ScriptedNode.StartAsync(script =>
