@@ -10,7 +10,7 @@ namespace Osa.Cli.Output;
 internal sealed record ListColumn<T>(string Header, Func<T, string?> Value);
 
 /// <summary>
-/// stdout, in one of three dresses: tables and colours on a terminal, tab-separated lines when piped, JSON with <c>--json</c>. Notes go to stderr.
+/// stdout, in one of three dresses: tables and colours on a terminal, tab-separated lines when piped (rows of queries are CSV), JSON with <c>--json</c>. Notes go to stderr.
 /// </summary>
 internal sealed class Screen(bool json)
 {

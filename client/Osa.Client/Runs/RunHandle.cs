@@ -57,7 +57,7 @@ public sealed class RunHandle
 
     /// <summary>
     /// The run as it is now, then again at each change, ending with its verdict or when a curator has the next move. A lost connection is made again until then, for as long as it
-    /// takes; the first one is tried as often as any other call.
+    /// takes; the first one, too, where a node answers that it cannot now, and as often as any other call where nobody answers.
     /// </summary>
     /// <param name="reconnecting">Told each time that the connection was lost, and why.</param>
     public IAsyncEnumerable<ValidationRun> WatchAsync(
