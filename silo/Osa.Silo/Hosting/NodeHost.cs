@@ -115,6 +115,8 @@ internal static class NodeHost
             o.NumMissedProbesLimit = 2;
             o.NumVotesForDeathDeclaration = 1;
             o.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(10);
+            // A silo that was away learns from the table that it is dead, and ends: Orleans' own minute is long to work on for nothing.
+            o.TableRefreshTimeout = o.ProbeTimeout * 2;
             o.DefunctSiloExpiration = TimeSpan.FromDays(1);
             o.DefunctSiloCleanupPeriod = TimeSpan.FromHours(1);
         });
