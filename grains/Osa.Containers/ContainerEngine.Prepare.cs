@@ -4,6 +4,7 @@ using Docker.DotNet.Models;
 using Osa.Containers.Engine;
 using Osa.Containers.Scratch;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 
 namespace Osa.Containers;
 
@@ -26,6 +27,7 @@ public sealed partial class ContainerEngine
         LocalImage image = await FindImageAsync(ImageReference.Parse(job.Image), job.ImageDigest, cancellationToken) ?? throw ImageMissing(job);
         // Copying files may take long and blocks.
         (StagedMarker marker, bool fresh) = await Task.Run(() => _scratch.Stage(job), cancellationToken);
+        FaultPoint.Reached("unit.staged");
         Dictionary<string, string> labels = Hardening.Labels(_options.ClusterId, job.Labels, scratch, marker.Token);
         if (_scratch.IsSealed(job.Name))
         {
@@ -37,6 +39,7 @@ public sealed partial class ContainerEngine
         CreateContainerParameters parameters = await ParametersAsync(job, image, labels, _scratch, cancellationToken);
         if (await CreateAsync(parameters, job, cancellationToken) is not { } id)
             return Adopt(await FindTakenAsync(job.Name, cancellationToken), job, image, labels, marker);
+        FaultPoint.Reached("unit.created");
         if (fresh || _scratch.OutputIsEmpty(job.Name))
             return new PreparedContainer(job, id, image.Id, PreparedState.Created) { Area = _scratch };
         await _api.RemoveAsync(id, cancellationToken);
@@ -122,6 +125,7 @@ public sealed partial class ContainerEngine
         if (state is null)
             return Refuse(job, found, $"its state is {found.State.Status}{(found.State.Status == "created" ? ", and it was cancelled before it started" : "")}");
         LogAdopted(job.Name, found.ID, state.Value);
+        FaultPoint.Reached("unit.adopted");
         return new PreparedContainer(job, found.ID, image.Id, state.Value) { Area = _scratch };
     }
 

@@ -5,6 +5,7 @@ using Osa.Containers.Engine;
 using Osa.Containers.Output;
 using Osa.Containers.Scratch;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 using Osa.Domain.Validation;
 
 namespace Osa.Containers;
@@ -30,7 +31,9 @@ public sealed partial class ContainerEngine
         TimeSpan left = timeout;
         if (container.State == PreparedState.Created)
             startError = await StartAsync(container, cancellationToken);
+        FaultPoint.Reached("unit.started");
         container.Area.Seal(job.Name);
+        FaultPoint.Reached("unit.sealed");
         if (container.State == PreparedState.Running)
             left = timeout - await RunningForAsync(container, cancellationToken);
         OutputDirectory output = new(container.Area.OutputOf(job.Name));

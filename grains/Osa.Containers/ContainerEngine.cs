@@ -5,6 +5,7 @@ using Osa.Containers.Engine;
 using Osa.Containers.Output;
 using Osa.Containers.Scratch;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 
 namespace Osa.Containers;
 
@@ -106,7 +107,9 @@ public sealed partial class ContainerEngine : IAsyncDisposable
         _scratch.Retire(containerName);
         if ((containerId ?? await FindOwnAsync(containerName, cancellationToken)) is { } id)
             await _api.RemoveAsync(id, cancellationToken);
+        FaultPoint.Reached("unit.removed");
         await RemoveScratchAsync(_scratch, containerName, cancellationToken);
+        FaultPoint.Reached("unit.gone");
     }
 
     public ValueTask DisposeAsync()

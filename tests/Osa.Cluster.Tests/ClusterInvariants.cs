@@ -22,12 +22,18 @@ internal static class ClusterInvariants
         """,
         "select 'run ' || r.id || ' has no deposition' from osa.validation_runs r where not exists (select from osa.run_depositions m where m.run_id = r.id)",
         """
-        select 'run ' || v.id || ' is ' || v.status || ' and has ' || count(r.srn) || ' records'
-        from osa.validation_runs v left join osa.records r on r.run_id = v.id group by v.id having count(r.srn) <> (v.status = 'passed')::int
+        select 'run ' || v.id || ' is ' || v.status || ' with ' || v.passed || ' passed depositions and has ' || count(r.srn) || ' records'
+        from (select v.*, (select count(*) from osa.run_depositions m where m.run_id = v.id and m.status = 'passed') as passed from osa.validation_runs v) v
+        left join osa.records r on r.run_id = v.id group by v.id, v.status, v.passed having count(r.srn) <> v.passed or (v.status = 'passed') <> (v.passed > 0)
         """,
         """
         select 'run ' || run_id || ', hook ' || hook || ' was judged by ' || count(*) filter (where state = 'done') || ' attempts'
         from osa.run_units group by run_id, hook having count(*) filter (where state = 'done') <> 1
+        """,
+        "select 'record ' || r.srn || ' was published ' || count(e.id) || ' times' from osa.records r left join osa.events e on e.type = 'RecordPublished' and e.subject = r.srn group by r.srn having count(e.id) <> 1",
+        """
+        select 'deposition ' || m.deposition_id || ' was submitted ' || count(e.id) || ' times' from osa.run_depositions m
+        left join osa.events e on e.type = 'DepositionSubmittedEvent' and right(e.subject, 36) = m.deposition_id::text group by m.deposition_id having count(e.id) <> 1
         """,
         // Conventions, catalog and tables.
         """
@@ -53,7 +59,7 @@ internal static class ClusterInvariants
         """
         select 'the events of run ' || v.id || ' are ' || coalesce(string_agg(e.type, ' ' order by e.position), 'none')
         from osa.validation_runs v left join osa.events e on right(e.payload ->> 'validation_run_srn', 36) = v.id::text
-        where v.status = 'passed' group by v.id
+        where v.status = 'passed' and (select count(*) = 1 and bool_and(m.review is null) from osa.run_depositions m where m.run_id = v.id) group by v.id
         having string_agg(e.type, ' ' order by e.position) is distinct from 'DepositionSubmittedEvent ValidationStarted ValidationCompleted DepositionApproved RecordPublished'
         """,
         """

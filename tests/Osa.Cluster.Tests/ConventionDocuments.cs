@@ -7,7 +7,20 @@ internal static class ConventionDocuments
 {
     /// <param name="digest">Image id of the test hooks.</param>
     /// <param name="tables">One hook, and so one feature table, each.</param>
-    public static string Of(string id, string digest, params string[] tables) => new JsonObject
+    public static string Of(string id, string digest, params string[] tables) => Document(id, digest, "record", tables).ToJsonString();
+
+    /// <summary>The same, decided by a curator.</summary>
+    public static string Curated(string id, string digest, params string[] tables)
+    {
+        JsonObject document = Document(id, digest, "record", tables);
+        document["curation"] = "curator";
+        return document.ToJsonString();
+    }
+
+    /// <summary>The same with hooks of the batch contract.</summary>
+    public static string Batched(string id, string digest, params string[] tables) => Document(id, digest, "batch", tables).ToJsonString();
+
+    private static JsonObject Document(string id, string digest, string contract, string[] tables) => new()
     {
         ["id"] = id,
         ["title"] = id,
@@ -15,8 +28,8 @@ internal static class ConventionDocuments
         ["schema"] = new JsonArray(
             new JsonObject { ["name"] = "behaviour", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
         ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["max_count"] = 0, ["max_file_size"] = 1 },
-        ["hooks"] = new JsonArray([.. tables.Select(table => Hook(digest, table))]),
-    }.ToJsonString();
+        ["hooks"] = new JsonArray([.. tables.Select(table => Hook(digest, table, contract))]),
+    };
 
     /// <summary>A behaviour: so many feature rows, after so many seconds.</summary>
     public static string Rows(int count, double afterSeconds = 0) => new JsonObject
@@ -27,7 +40,7 @@ internal static class ConventionDocuments
             new JsonObject { ["do"] = "rows", ["count"] = count }),
     }.ToJsonString();
 
-    private static JsonObject Hook(string digest, string table) => new()
+    private static JsonObject Hook(string digest, string table, string contract) => new()
     {
         ["image"] = "osa-test-hooks:latest",
         ["digest"] = digest,
@@ -36,6 +49,7 @@ internal static class ConventionDocuments
         ["manifest"] = new JsonObject
         {
             ["name"] = table,
+            ["contract"] = contract,
             ["record_schema"] = "Test",
             ["cardinality"] = "many",
             ["feature_schema"] = new JsonObject

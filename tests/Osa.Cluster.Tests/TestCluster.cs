@@ -91,6 +91,21 @@ internal sealed class TestCluster : IAsyncDisposable
         while (_silos.Any(s => !s.IsUp));
     }
 
+    /// <summary>Starts a dead silo again and waits until it has killed itself at the point, which it may do before it answers.</summary>
+    public async Task RestartToDieAsync(string point)
+    {
+        TestSilo dead = _silos.Single(s => !s.IsUp);
+        try
+        {
+            TestSilo doomed = await LaunchAsync(dead.Roles, null, point);
+            await Eventually.True(() => !doomed.IsUp, Patience, $"the silo never got to {point}");
+        }
+        catch (InvalidOperationException e) when (e.Message.Contains("ended with 137", StringComparison.Ordinal))
+        {
+            // Before it answered.
+        }
+    }
+
     /// <summary>Waits until membership has every silo and every container engine offers slots.</summary>
     public Task WaitUntilReadyAsync() => Eventually.True(
         async () => (await ReadAsync("select silo, engine_state from osa.silos join orleans.membership on silo = address || ':' || port || '@' || generation where status = 3", r => (Silo: r.GetString(0), State: r.GetString(1))))
@@ -221,7 +236,7 @@ internal sealed class TestCluster : IAsyncDisposable
 
     public static Guid IdOf(string srn) => Guid.Parse(srn[(srn.LastIndexOf(':') + 1)..]);
 
-    private async Task<TestSilo> LaunchAsync(string roles, Uri? engine)
+    private async Task<TestSilo> LaunchAsync(string roles, Uri? engine, string? killAt = null)
     {
         int port = FreePort.Next();
         var environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["OSA_SILO_PORT"] = port.ToString(), ["OSA_SLOTS_PER_CORE"] = "4" };
@@ -230,7 +245,7 @@ internal sealed class TestCluster : IAsyncDisposable
             environment["OSA_ENGINE"] = engine.ToString();
         }
 
-        NodeProcess process = await NodeProcess.StartAsync(new NodeSetup(Data, ConnectionString) { Roles = roles, ProbeSeconds = _probeSeconds, Environment = environment });
+        NodeProcess process = await NodeProcess.StartAsync(new NodeSetup(Data, ConnectionString) { Roles = roles, ProbeSeconds = _probeSeconds, Environment = environment, KillAt = killAt });
         var silo = new TestSilo(process, roles, port);
         lock (_all)
         {

@@ -18,6 +18,9 @@ public sealed record NodeSetup(string Data, string? Database = null)
     /// <summary>Short, so that a dead silo is noticed in a second or two.</summary>
     public double ProbeSeconds { get; init; } = 0.5;
 
+    /// <summary>A point at which it kills itself, armed before it starts.</summary>
+    public string? KillAt { get; init; }
+
     /// <summary>Further variables, <c>OSA_…</c>.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
@@ -62,6 +65,11 @@ public sealed class NodeProcess : IAsyncDisposable
         var address = new Uri($"http://127.0.0.1:{FreePort.Next().ToString(CultureInfo.InvariantCulture)}");
         string faults = Path.Combine(setup.Data, "faults-" + Guid.NewGuid().ToString("N")[..8]);
         Directory.CreateDirectory(faults);
+        if (setup.KillAt is { } point)
+        {
+            await File.WriteAllTextAsync(Path.Combine(faults, point), "kill");
+        }
+
         string[] program = [SiloPath()];
         if (setup.User is not null)
         {

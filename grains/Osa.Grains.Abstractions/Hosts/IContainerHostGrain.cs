@@ -28,10 +28,13 @@ public interface IContainerHostGrain : IGrainWithStringKey
 /// <param name="Ticket">The container's name: a slot is held until its container is gone.</param>
 /// <param name="MemoryBytes">Never overcommitted.</param>
 /// <param name="Cpu">Cores; a ceiling, which may be overcommitted.</param>
+/// <param name="Convention">Conventions share the slots evenly, whatever each of them asks for.</param>
+/// <param name="IsBulk">Of a run over several depositions, which leaves the turn to people more often than not.</param>
 [GenerateSerializer]
 [Immutable]
 [Alias("osa.slot-request")]
-public sealed record SlotRequest([property: Id(0)] string Ticket, [property: Id(1)] long MemoryBytes, [property: Id(2)] double Cpu);
+public sealed record SlotRequest(
+    [property: Id(0)] string Ticket, [property: Id(1)] long MemoryBytes, [property: Id(2)] double Cpu, [property: Id(3)] string Convention, [property: Id(4)] bool IsBulk);
 
 /// <param name="Granted">The slot is held under the ticket.</param>
 /// <param name="WaitingFor">In words, with the place in the queue; null when granted.</param>

@@ -11,15 +11,25 @@ namespace Osa.Grains.Hosts;
 /// checks the capacity again over the rows, so that a forgotten grant can not overcommit memory.
 /// </remarks>
 [ContainersPlacement]
-public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, ContainerHost host, TimeProvider time) : Grain, IContainerHostGrain
+public sealed class ContainerHostGrain : Grain, IContainerHostGrain
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Reconciliation = TimeSpan.FromSeconds(10);
 
-    private readonly TurnQueue _queue = new(time);
+    private readonly RunSweep _claims;
+    private readonly HostDirectory _hosts;
+    private readonly ContainerHost _host;
+    private readonly TimeProvider _time;
+    private readonly TurnQueue _queue;
     private readonly Dictionary<string, Grant> _grants = [];
     private readonly Dictionary<string, Task<string>> _images = [];
     private readonly Dictionary<string, string> _steps = [];
+
+    public ContainerHostGrain(RunSweep claims, HostDirectory hosts, ContainerHost host, TimeProvider time)
+    {
+        (_claims, _hosts, _host, _time) = (claims, hosts, host, time);
+        _queue = new TurnQueue(time, flow => _grants.Values.Count(g => g.Flow == flow));
+    }
 
     private string EngineId => GrainKeys.Subject(this.GetPrimaryKeyString());
 
@@ -31,7 +41,7 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
 
     public async Task<SlotAnswer> Acquire(SlotRequest request, CancellationToken cancellation)
     {
-        long deadline = time.GetTimestamp() + (long)(Patience.TotalSeconds * time.TimestampFrequency);
+        long deadline = _time.GetTimestamp() + (long)(Patience.TotalSeconds * _time.TimestampFrequency);
         while (true)
         {
             if (_grants.ContainsKey(request.Ticket))
@@ -39,8 +49,9 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
                 return new SlotAnswer(true, null, 0);
             }
 
-            int place = _queue.Place(request.Ticket);
-            SiloRow? row = (await hosts.ReachingAsync(EngineId, cancellation))?.Row;
+            var flow = new Flow(request.Convention, request.IsBulk);
+            int place = _queue.Place(request.Ticket, flow);
+            SiloRow? row = (await _hosts.ReachingAsync(EngineId, cancellation))?.Row;
             string waitingFor;
             if (row is null || !row.IsReady)
             {
@@ -56,12 +67,12 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
             }
             else
             {
-                _grants[request.Ticket] = new Grant(Limits(request.MemoryBytes, request.Cpu), time.GetTimestamp());
+                _grants[request.Ticket] = new Grant(Limits(request.MemoryBytes, request.Cpu), flow, _time.GetTimestamp());
                 _queue.Leave(request.Ticket);
                 return new SlotAnswer(true, null, 0);
             }
 
-            TimeSpan left = time.GetElapsedTime(time.GetTimestamp(), deadline);
+            TimeSpan left = _time.GetElapsedTime(_time.GetTimestamp(), deadline);
             if (left <= TimeSpan.Zero)
             {
                 return new SlotAnswer(false, waitingFor, place);
@@ -87,10 +98,10 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
         {
             _steps[key] = $"looking for {image}";
             // Not on the grain's scheduler: the engine may take minutes, and progress is only ever replaced whole.
-            resolving = _images[key] = Task.Run(() => host.ResolveImageAsync(image, digest, new Steps(this, key)), CancellationToken.None);
+            resolving = _images[key] = Task.Run(() => _host.ResolveImageAsync(image, digest, new Steps(this, key)), CancellationToken.None);
         }
 
-        await Task.WhenAny(resolving, Task.Delay(TimeSpan.FromSeconds(3), time, cancellation));
+        await Task.WhenAny(resolving, Task.Delay(TimeSpan.FromSeconds(3), _time, cancellation));
         string step;
         lock (_steps)
         {
@@ -114,11 +125,11 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
 
     private async Task ReconcileAsync(CancellationToken cancellation)
     {
-        Dictionary<string, Claim> claimed = (await claims.ClaimsAsync(cancellation)).Where(c => c.EngineId == EngineId).ToDictionary(c => c.ContainerName);
+        Dictionary<string, Claim> claimed = (await _claims.ClaimsAsync(cancellation)).Where(c => c.EngineId == EngineId).ToDictionary(c => c.ContainerName);
         foreach ((string ticket, Grant grant) in _grants.ToList())
         {
             // A grant whose attempt was never saved, or whose release got lost.
-            if (!claimed.ContainsKey(ticket) && time.GetElapsedTime(grant.At) > Reconciliation)
+            if (!claimed.ContainsKey(ticket) && _time.GetElapsedTime(grant.At) > Reconciliation)
             {
                 _grants.Remove(ticket);
             }
@@ -126,13 +137,13 @@ public sealed class ContainerHostGrain(RunSweep claims, HostDirectory hosts, Con
 
         foreach (Claim claim in claimed.Values)
         {
-            _grants.TryAdd(claim.ContainerName, new Grant(Limits(claim.MemoryBytes, claim.Cpu), time.GetTimestamp()));
+            _grants.TryAdd(claim.ContainerName, new Grant(Limits(claim.MemoryBytes, claim.Cpu), new Flow(claim.Convention, claim.IsBulk), _time.GetTimestamp()));
         }
 
         _queue.Move();
     }
 
-    private sealed record Grant(HookLimits Limits, long At);
+    private sealed record Grant(HookLimits Limits, Flow Flow, long At);
 
     private sealed class Steps(ContainerHostGrain grain, string key) : IProgress<string>
     {

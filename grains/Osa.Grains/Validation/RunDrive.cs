@@ -11,6 +11,9 @@ internal sealed class RunDrive(ClaimedRun claimed, Convention judged, RunPulseSo
 
     public int Setbacks => claimed.Setbacks;
 
+    /// <summary>Of several depositions, which wait for each other anyway.</summary>
+    public bool IsBulk => claimed.Members.Count > 1;
+
     /// <summary>What it judges by: its convention, or a trial's changed copy.</summary>
     public Convention Judged => judged;
 

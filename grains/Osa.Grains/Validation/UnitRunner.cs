@@ -3,6 +3,7 @@ using Osa.Containers;
 using Osa.Containers.Output;
 using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 using Osa.Domain.Hooks;
 using Osa.Domain.Names;
 using Osa.Domain.Validation;
@@ -125,6 +126,7 @@ public sealed class UnitRunner(
         }
 
         await runs.CheckAsync(drive.Fence, cancellation);
+        FaultPoint.Reached("unit.before_start");
         if (drive.Wish.Because is not null)
         {
             await AbandonAsync(drive, unit, "the run was cancelled", cancellation);
@@ -166,6 +168,7 @@ public sealed class UnitRunner(
             new UnitResult(outcome.ContainerId, outcome.ImageId, outcome.ExitCode, outcome.Duration, outcome.CpuTime, outcome.PeakMemoryBytes, outcome.Log, judgement.BrokenBecause),
             judgement.Outputs,
             cancellation);
+        FaultPoint.Reached("unit.result_saved");
         drive.Outputs.AddRange(judgement.Outputs);
         drive.Change(unit with { State = "done" });
         await DoneWithAsync(drive, unit, outcome.ContainerId, cancellation);
@@ -224,7 +227,7 @@ public sealed class UnitRunner(
             SlotAnswer answer;
             try
             {
-                answer = await grains.ContainerHost(unit.EngineId).Acquire(new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu), either.Token);
+                answer = await grains.ContainerHost(unit.EngineId).Acquire(new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu, drive.Judged.Id, drive.IsBulk), either.Token);
             }
             catch (OperationCanceledException) when (drive.Wish.Because is not null && !cancellation.IsCancellationRequested)
             {

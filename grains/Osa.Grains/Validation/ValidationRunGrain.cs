@@ -2,6 +2,7 @@ using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Osa.Domain.Conventions;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 using Osa.Domain.Hooks;
 using Osa.Domain.Validation;
 using Osa.Grains.Hosts;
@@ -135,6 +136,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
         _fence = run.Fence;
         LogClaimed(_logger, RunId, run.Fence.Epoch);
+        FaultPoint.Reached("run.claimed");
         _wish = new RunWish();
         if (run.CancelBecause is { } because)
         {
@@ -161,6 +163,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
             long settling = _time.GetTimestamp();
             using var step = NodeTelemetry.Step("osa.verdict", RunId);
             RunStatus? status = await _verdicts.SettleAsync(run.Fence, convention, (deposition, e) => LogDataError(_logger, e, RunId, deposition), lost.Token);
+            FaultPoint.Reached("verdict.committed");
             NodeTelemetry.Verdict.Record(_time.GetElapsedTime(settling).TotalSeconds);
             NodeTelemetry.Runs.Add(1, new KeyValuePair<string, object?>("status", status?.ToString().ToLowerInvariant() ?? "in_review"));
             LogVerdict(_logger, RunId, status?.ToString() ?? "waits for a curator");

@@ -3,6 +3,7 @@ using Osa.Domain.Access;
 using Osa.Domain.Conventions;
 using Osa.Domain.Errors;
 using Osa.Domain.Events;
+using Osa.Domain.Faults;
 using Osa.Domain.Names;
 using Osa.Storage.Events;
 using Osa.Storage.Features;
@@ -55,6 +56,7 @@ public sealed class ConventionRegistration(Database database, NodeIdentity node,
                     }
                 }
 
+                FaultPoint.Reached("registration.before_tables");
                 await FeatureTables.ApplyAsync(c, sent.Id, [.. pinned.Hooks.Select(h => h.Manifest)], cancellation);
                 await using var happened = new NpgsqlBatch(c);
                 await EventLog.Append(happened, null, DomainEvents.ConventionRegistered(convention)).ExecuteNonQueryAsync(cancellation);
@@ -62,6 +64,7 @@ public sealed class ConventionRegistration(Database database, NodeIdentity node,
                 return true;
             },
             cancellation);
+        FaultPoint.Reached("registration.committed");
         Convention registered = await FindSameAsync(sent, cancellation)
             ?? throw new OsaException(ErrorCode.Aborted, "Another registration of this version did not go through; try again");
         return (registered, created);

@@ -4,6 +4,7 @@ using Osa.Domain.Conventions;
 using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
 using Osa.Domain.Events;
+using Osa.Domain.Faults;
 using Osa.Domain.Names;
 using Osa.Storage.Conventions;
 using Osa.Storage.Events;
@@ -84,6 +85,7 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
                 return (run, open is null, true);
             },
             cancellation);
+        FaultPoint.Reached("submit.committed");
         NodeTelemetry.Submissions.Add(entered ? 1 : 0);
         return (its, isNew);
     }
@@ -164,6 +166,7 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
                 return (run, true);
             },
             cancellation);
+        FaultPoint.Reached("submit.committed");
         NodeTelemetry.Submissions.Add(isNew ? ids.Count : 0);
         return (its, isNew);
     }

@@ -2,6 +2,7 @@ using Npgsql;
 using Osa.Domain.Access;
 using Osa.Domain.Errors;
 using Osa.Domain.Events;
+using Osa.Domain.Faults;
 using Osa.Domain.Names;
 
 namespace Osa.Storage.Events;
@@ -80,7 +81,9 @@ public sealed class EventLog(Database database)
                     set position = (select coalesce(max(position), 0) from osa.events) + next.n
                     from next where e.id = next.id
                     """).Execute(cancellation);
+                FaultPoint.Reached("events.before_commit");
                 await transaction.CommitAsync(CancellationToken.None);
+                FaultPoint.Reached("events.numbered");
                 NodeTelemetry.EventsNumbered.Add(numbered);
                 return numbered;
             },

@@ -2,6 +2,7 @@ using Npgsql;
 using Osa.Domain.Access;
 using Osa.Domain.Errors;
 using Osa.Domain.Events;
+using Osa.Domain.Faults;
 using Osa.Domain.Features;
 using Osa.Domain.Names;
 using Osa.Storage.Events;

@@ -2,6 +2,7 @@ using Npgsql;
 using Osa.Domain.Access;
 using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 using Osa.Storage.Depositions;
 using Osa.Storage.Validation;
 
@@ -53,8 +54,9 @@ public sealed class ReviewStore(Database database, NodeIdentity node)
         return DecideAsync(curator, [deposition], "returned", reason, cancellation);
     }
 
-    private Task<IReadOnlyList<Guid>> DecideAsync(Caller curator, IReadOnlyList<Guid> depositions, string word, string? reason, CancellationToken cancellation) =>
-        database.Transaction<IReadOnlyList<Guid>>(
+    private async Task<IReadOnlyList<Guid>> DecideAsync(Caller curator, IReadOnlyList<Guid> depositions, string word, string? reason, CancellationToken cancellation)
+    {
+        IReadOnlyList<Guid> decided = await database.Transaction<IReadOnlyList<Guid>>(
             async c =>
             {
                 Guid[] ids = [.. depositions.Distinct()];
@@ -79,6 +81,9 @@ public sealed class ReviewStore(Database database, NodeIdentity node)
                 return [.. ids.Select(id => runs[id]).Distinct()];
             },
             cancellation);
+        FaultPoint.Reached("review.committed");
+        return decided;
+    }
 
     private async Task<OsaException> WhyNotAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation)
     {

@@ -3,6 +3,7 @@ using Npgsql;
 using Osa.Domain.Conventions;
 using Osa.Domain.Depositions;
 using Osa.Domain.Events;
+using Osa.Domain.Faults;
 using Osa.Domain.Features;
 using Osa.Domain.Hooks;
 using Osa.Domain.Names;
@@ -120,6 +121,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
 
                     await InsertRecordsAsync(c, fence.RunId, judged, passed, cancellation);
                     await CopyFeaturesAsync(c, fence.RunId, judged.Document, passed, cancellation);
+                    FaultPoint.Reached("verdict.copied");
                 }
 
                 RunStatus? verdict = await WriteAsync(c, fence, run, judged, decisions, only is null, cancellation);

@@ -114,7 +114,8 @@ internal static class NodeHost
             o.ProbeTimeout = TimeSpan.FromSeconds(options.ProbeSeconds);
             o.NumMissedProbesLimit = 2;
             o.NumVotesForDeathDeclaration = 1;
-            o.IAmAliveTablePublishTimeout = TimeSpan.FromSeconds(10);
+            // A silo that joins waits for every other one to answer, unless it was silent for three of these: also for its own killed predecessor.
+            o.IAmAliveTablePublishTimeout = o.ProbeTimeout;
             // A silo that was away learns from the table that it is dead, and ends: Orleans' own minute is long to work on for nothing.
             o.TableRefreshTimeout = o.ProbeTimeout * 2;
             o.DefunctSiloExpiration = TimeSpan.FromDays(1);

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Osa.Storage;
+namespace Osa.Domain.Faults;
 
 /// <summary>
 /// Named points in the path of a deposition at which a test can stop or kill this process from outside: a file of the point's
