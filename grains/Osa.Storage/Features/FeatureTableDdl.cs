@@ -30,7 +30,7 @@ internal static class FeatureTableDdl
     }
 
     /// <summary>
-    /// One for each scalar column, with the row's id behind it, so that it serves filters, sorts and cursors. Of texts the first 500 characters are
+    /// One for each scalar column that is no boolean, with the row's id behind it, so that it serves filters, sorts and cursors. Of texts the first 500 characters are
     /// indexed, by their bytes: longer ones would not fit.
     /// </summary>
     public static string Indexes(long catalogId, string pgTable, IEnumerable<FeatureColumn> columns, int before) => string.Join('\n', columns
