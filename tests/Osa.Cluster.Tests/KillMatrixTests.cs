@@ -133,7 +133,7 @@ public sealed class KillMatrixTests(KillMatrixTests.Node node) : IClassFixture<K
                     return new Draft(handle.Srn, i, Guid.NewGuid().ToString("N"));
                 }));
                 return new Load(several, several, DepositionStatus.Accepted);
-            case var _:
+            default:
                 Draft one = await Cluster.DraftAsync(silo, kind switch { "two hooks" => Node.Two, "curated" => Node.Curated, _ => Node.One }, rows: 3);
                 // Two hooks emit the rows that one does, each.
                 return new Load([one], [kind == "two hooks" ? one with { Rows = 6 } : one], DepositionStatus.Accepted);

@@ -28,11 +28,12 @@ public sealed class ImageRegistry : IAsyncDisposable
             storage: { filesystem: { rootdirectory: {{directory["images"]}} }, delete: { enabled: true } }
             http: { addr: 127.0.0.1:{{port}} }
             """));
-        // Dies with the tests, however they end.
         string program = Environment.GetEnvironmentVariable("OSA_TEST_REGISTRY") ?? "docker-registry";
-        Process process = Process.Start(new ProcessStartInfo("setpriv", ["--pdeathsig=KILL", "--", program, "serve", directory["config.yml"]])
+        // It ends with its input, which the tests' process holds however it ends itself.
+        Process process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "\"$@\" < /dev/null & read -r end; kill -9 $!; wait", "sh", program, "serve", directory["config.yml"]])
         {
             UseShellExecute = false,
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         })!;
@@ -77,7 +78,7 @@ public sealed class ImageRegistry : IAsyncDisposable
     public async Task<PushedImage> PushAsync(string image, string name)
     {
         string reference = $"{Address}/{name}";
-        string container = await DockerAsync("create", "--label", "osa.test=" + Guid.NewGuid().ToString("N"), image);
+        string container = await DockerAsync("create", image);
         try
         {
             // A label makes it another image than the one it comes from.
@@ -102,7 +103,7 @@ public sealed class ImageRegistry : IAsyncDisposable
             await Unprivileged.RunAsync("docker", "image", "rm", "--force", id);
         }
 
-        _process.Kill();
+        _process.StandardInput.Close();
         await _process.WaitForExitAsync();
         _process.Dispose();
         _directory.Dispose();
@@ -119,8 +120,4 @@ public sealed class ImageRegistry : IAsyncDisposable
 /// <param name="Reference">Registry, repository and tag.</param>
 /// <param name="Digest">Of its manifest, by which the registry knows it.</param>
 /// <param name="Id">By which an engine will know it.</param>
-public sealed record PushedImage(string Reference, string Digest, string Id)
-{
-    /// <summary>Registry and repository.</summary>
-    public string Repository => Reference[..Reference.LastIndexOf(':')];
-}
+public sealed record PushedImage(string Reference, string Digest, string Id);

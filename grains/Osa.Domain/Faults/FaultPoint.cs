@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Osa.Domain.Faults;
 
 /// <summary>
-/// Named points in the path of a deposition at which a test can stop or kill this process from outside: a file of the point's
+/// Named points on the way of a run, a review or a registration at which a test can stop or kill this process from outside: a file of the point's
 /// name in the directory <c>OSA_FAULTS</c> holds <c>stop</c> (SIGSTOP) or <c>kill</c> (SIGKILL) and is used up by the first to
 /// get there. Without the variable a point costs one branch.
 /// </summary>

@@ -30,12 +30,12 @@ internal static class FeatureTableDdl
     }
 
     /// <summary>
-    /// One for each scalar column that is no boolean, with the row's id behind it, so that it serves filters, sorts and cursors. Of texts the first 500 characters are
+    /// One for each scalar column, with the row's id behind it, so that it serves filters, sorts and cursors. Of texts the first 500 characters are
     /// indexed, by their bytes: longer ones would not fit.
     /// </summary>
     public static string Indexes(long catalogId, string pgTable, IEnumerable<FeatureColumn> columns, int before) => string.Join('\n', columns
         .Select((c, i) => (Column: c, Number: before + i))
-        .Where(c => c.Column.Index && c.Column.StoredAs is not (FeatureColumnType.Json or FeatureColumnType.Boolean) && c.Number < MostIndexes)
+        .Where(c => c.Column.Index && c.Column.StoredAs != FeatureColumnType.Json && c.Number < MostIndexes)
         .Select(c => $"create index {Quote($"{catalogId}_{c.Number}_idx")} on {FeatureTable(pgTable)} ({(c.Column.StoredAs == FeatureColumnType.Text ? $"(left({Quote(c.Column.Name)}, 500) collate \"C\")" : Quote(c.Column.Name))}, id);"));
 
     public static string AddColumns(string pgTable, IEnumerable<FeatureColumn> columns) =>
