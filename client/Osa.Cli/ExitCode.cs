@@ -19,7 +19,7 @@ internal static class ExitCode
     public const string Help = """
         Exit codes:
           0    done
-          1    the verdict is rejected, failed or cancelled; or the node is degraded (osa node status)
+          1    the verdict is rejected, failed or cancelled; or the node is degraded (osa node status) or late (osa node stuck)
           2    wrong usage or invalid input
           3    not found
           4    not allowed: no token, an expired one, or too small a role

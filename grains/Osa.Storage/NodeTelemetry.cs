@@ -30,6 +30,8 @@ public static class NodeTelemetry
 
     public static Counter<long> Setbacks { get; } = Meter.CreateCounter<long>("osa.run.setbacks", "{setback}", "Infrastructure that was away in the middle of a run");
 
+    public static Counter<long> Reaped { get; } = Meter.CreateCounter<long>("osa.reaped", "{container}", "Containers and directories that no run claimed any more");
+
     public static Counter<long> EventsNumbered { get; } = Meter.CreateCounter<long>("osa.events.numbered", "{event}", "Events that got their position in the feed");
 
     public static Counter<long> Registrations { get; } = Meter.CreateCounter<long>("osa.registrations", "{convention}", "Convention versions that were registered");

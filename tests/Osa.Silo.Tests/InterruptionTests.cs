@@ -173,6 +173,11 @@ public sealed class InterruptionTests
             "the runs do not say that they wait for an engine");
         Assert.All(await Expect.AllAsync(held.Select(h => h.Deposition.GetAsync())), d => Assert.Equal(DepositionStatus.InValidation, d.Status));
 
+        OsaCommand stuck = await OsaCommand.RunAsync(archive, "admin", "node", "stuck", "--json");
+        Assert.Equal(1, stuck.ExitCode);
+        Assert.Equal(held.Select(h => h.Run.Srn).Order(), stuck.Lines.Select(l => (string)l["subject"]!).Order());
+        Assert.All(stuck.Lines, l => Expect.Says("engine", (string)l["reason"]!));
+
         File.CreateSymbolicLink(socket, "/var/run/docker.sock");
         ValidationRun[] verdicts = await Expect.AllAsync(held.Select(h => Archive.VerdictAsync(h.Run)));
 
@@ -180,6 +185,44 @@ public sealed class InterruptionTests
         Assert.Equal(15, (await archive.RowsAsync(table)).Count);
         await archive.Node.WaitForEngineAsync();
         Assert.Equal("healthy", (await archive.Admin.Node.StatusAsync()).Health);
+    }
+
+    [Fact]
+    public async Task Where_the_engine_stays_away_depositions_go_back_with_the_reason_and_one_call_drives_them_again()
+    {
+        using var data = new TempDirectory();
+        (string id, string table, string socket) = (Documents.NewId("away"), Documents.NewTable("away"), data["docker.sock"]);
+        await using Archive archive = await Archive.StartAsync(
+            data.Path, await PostgresServer.CreateDatabaseAsync(), engine: false, ("OSA_ENGINE", "unix://" + socket), ("OSA_LIMITS__MaxSetbackSeconds", "4"));
+        (DepositionHandle Deposition, RunHandle Run) running;
+        (DepositionHandle Deposition, RunHandle Run) waiting;
+        await using (await EngineDoor.OpenAsync(socket, Environment.UserName))
+        {
+            await archive.Node.WaitForEngineAsync();
+            await archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));
+            running = await archive.SubmitAsync(id, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(120), Documents.Rows(1)));
+            await Archive.WaitUntilTheHookRunsAsync(running.Run);
+        }
+
+        waiting = await archive.SubmitAsync(id, Documents.Rows(2));
+        ValidationRun[] ended = await Expect.AllAsync([Archive.VerdictAsync(running.Run), Archive.VerdictAsync(waiting.Run)]);
+
+        Assert.All(ended, r => Assert.Equal(RunStatus.Failed, r.Status));
+        Assert.All(ended, r => Expect.Says("Infrastructure was away", r.Summary));
+        Assert.All(await Expect.AllAsync([running.Deposition.GetAsync(), waiting.Deposition.GetAsync()]), d =>
+        {
+            Assert.Equal(DepositionStatus.Draft, d.Status);
+            Expect.Says("no fault of the deposition", Assert.Single(d.Reasons));
+        });
+
+        File.Delete(socket);
+        await using EngineDoor back = await EngineDoor.OpenAsync(socket, Environment.UserName);
+        string again = (await new Door(archive, "depositor", "ada").Runs.RedriveAsync(new RedriveRunRequest { Srn = waiting.Run.Srn })).RunSrn;
+        ValidationRun passed = await Archive.VerdictAsync(archive.Ada.Runs.Handle(again));
+        Assert.True(passed.Status == RunStatus.Passed, passed.Summary);
+        Assert.Equal(2, (await archive.RowsAsync(table)).Count);
+        // The container that was running all the time belongs to nobody any more.
+        await Cleanup.IsDoneAsync(archive, running.Run.Srn, waiting.Run.Srn);
     }
 
     [Fact]

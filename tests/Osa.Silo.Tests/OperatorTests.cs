@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json.Nodes;
+using Osa.Testing;
 using Osa.V1;
 
 namespace Osa.Silo.Tests;
@@ -65,6 +66,30 @@ public sealed class OperatorTests(SharedNode shared)
         Assert.True((long)node["silos"]![0]!["disk_free_bytes"]! > 0);
         Assert.True((long)node["database_bytes"]! > 1 << 20);
         Assert.NotNull(node["oldest_wait_seconds"]);
+    }
+
+    [Fact]
+    public async Task What_no_run_claims_is_listed_before_it_is_removed()
+    {
+        string cluster = (await Archive.Admin.Node.StatusAsync()).ClusterId;
+        string name = "";
+        await Eventually.True(
+            async () =>
+            {
+                // The reaper may have come by in between.
+                name = $"osa-nobodys-{Guid.NewGuid():N}";
+                (int code, string output) = await Unprivileged.RunAsync(
+                    "docker", "create", "--name", name, "--label", $"osa.cluster={cluster}", "--label", $"osa.run={Guid.NewGuid()}", "--label", "osa.hook=x", "--label", "osa.unit=0", "--label", "osa.attempt=1", Documents.HooksDigest);
+                Assert.True(code == 0, output);
+                OsaCommand orphans = await OsaCommand.DoneAsync(Archive, "admin", "node", "orphans", "--json");
+                return orphans.Lines.Any(o => (string?)o["name"] == name);
+            },
+            Archive.Patience,
+            "the orphan is not listed");
+
+        await Eventually.True(async () => (await Unprivileged.RunAsync("docker", "inspect", name)).ExitCode != 0, Archive.Patience, "the orphan is not removed");
+        Assert.Equal(4, (await OsaCommand.RunAsync(Archive, "curator", "node", "orphans")).ExitCode);
+        Assert.Equal(4, (await OsaCommand.RunAsync(Archive, "curator", "node", "stuck")).ExitCode);
     }
 
     [Fact]

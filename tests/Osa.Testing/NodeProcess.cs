@@ -48,7 +48,7 @@ public sealed class NodeProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    /// <summary>Where a file named after a fault point arms it, with the text <c>stop</c> or <c>kill</c>.</summary>
+    /// <summary>Where a file named after a fault point arms it, with the text <c>stop</c>, <c>kill</c> or <c>wait</c>.</summary>
     public string FaultDirectory { get; }
 
     /// <summary>What it has written so far.</summary>
@@ -183,12 +183,15 @@ public sealed class NodeProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>The next time the silo gets to the point, it is stopped or killed there.</summary>
+    /// <summary>The next time the silo gets to the point, it is stopped or killed there, or the work waits for <see cref="Release"/>.</summary>
     public void Arm(string point, string action) => File.WriteAllText(Path.Combine(FaultDirectory, point), action);
 
     /// <summary>Waits until the silo got to an armed point.</summary>
     public Task FiredAsync(string point) =>
         Eventually.True(() => File.Exists(Path.Combine(FaultDirectory, point + ".fired")), Patience, $"the silo never got to {point}");
+
+    /// <summary>Lets go on what waits at the point.</summary>
+    public void Release(string point) => File.Delete(Path.Combine(FaultDirectory, point + ".fired"));
 
     /// <summary>Ends the silo, whatever state it is in, and waits.</summary>
     public async ValueTask DisposeAsync()

@@ -21,6 +21,8 @@ internal static class NodeCommands
         Key(),
         Token(),
         Status(),
+        Stuck(),
+        Orphans(),
         Dashboard(),
         Limits(),
         Info(),
@@ -180,6 +182,44 @@ internal static class NodeCommands
                 + $"{Show.Bytes(host.MemoryUsedBytes)} of {Show.Bytes(host.MemoryBytes)}, engine {host.EngineVersion} (API {host.ApiVersion}), "
                 + $"runc {host.RuncVersion}, kernel {host.Kernel}, cgroup {host.CgroupVersion}");
         }
+    }
+
+    private static Command Stuck()
+    {
+        var stuck = new Command("stuck", "What the node should have done by now and has not, and why; exit code 1 if there is anything (admins only)");
+        stuck.Does(async context =>
+        {
+            var items = await context.Osa.Node.StuckAsync(context.CancellationToken);
+            await context.Screen.ListAsync(
+                items.ToAsyncEnumerable(),
+                0,
+                context.CancellationToken,
+                new ListColumn<StuckItem>("kind", static item => item.Kind),
+                new ListColumn<StuckItem>("subject", static item => item.Subject),
+                new ListColumn<StuckItem>("late", static item => $"{item.LateSeconds:0} s"),
+                new ListColumn<StuckItem>("setbacks", static item => item.Setbacks.ToString()),
+                new ListColumn<StuckItem>("owner", static item => item.Owner),
+                new ListColumn<StuckItem>("reason", static item => item.Reason));
+            return items.Count == 0 ? ExitCode.Ok : ExitCode.Verdict;
+        });
+        return stuck;
+    }
+
+    private static Command Orphans()
+    {
+        var orphans = new Command("orphans", "Containers and directories that no run claims any more, which the node is about to remove (admins only)");
+        orphans.Does(async context =>
+        {
+            var all = await context.Osa.Node.OrphansAsync(context.CancellationToken);
+            return await context.Screen.ListAsync(
+                all.ToAsyncEnumerable(),
+                0,
+                context.CancellationToken,
+                new ListColumn<Orphan>("name", static orphan => orphan.Name),
+                new ListColumn<Orphan>("container", static orphan => orphan.ContainerId),
+                new ListColumn<Orphan>("engine", static orphan => orphan.EngineId));
+        });
+        return orphans;
     }
 
     private static Command Dashboard()

@@ -67,6 +67,11 @@ public sealed record NodeLimits
     [Description("Most files a hook's container may leave in its output directory. Default: 10,000.")]
     public int MaxOutputFiles { get; init; } = 10_000;
 
+    [Description(
+        "How long a run waits for infrastructure that is away (container engine, image, disk) before its depositions go back to "
+        + "their owners, in seconds. Default: 86,400 (a day).")]
+    public double MaxSetbackSeconds { get; init; } = 86_400;
+
     [Description("Longest file name, in bytes of UTF-8. Default: 200.")]
     public int MaxFileNameBytes { get; init; } = 200;
 
@@ -92,6 +97,7 @@ public sealed record NodeLimits
         MaxOutputBytes = long.MaxValue,
         MaxOutputFiles = int.MaxValue,
         MaxFileNameBytes = int.MaxValue,
+        MaxSetbackSeconds = double.MaxValue,
     };
 
     /// <summary>Every limit by its name, for people.</summary>

@@ -4,8 +4,8 @@ namespace Osa.Domain.Faults;
 
 /// <summary>
 /// Named points on the way of a run, a review or a registration at which a test can stop or kill this process from outside: a file of the point's
-/// name in the directory <c>OSA_FAULTS</c> holds <c>stop</c> (SIGSTOP) or <c>kill</c> (SIGKILL) and is used up by the first to
-/// get there. Without the variable a point costs one branch.
+/// name in the directory <c>OSA_FAULTS</c> holds <c>stop</c> (SIGSTOP), <c>kill</c> (SIGKILL) or <c>wait</c> (this thread alone, until the test removes
+/// the file, renamed to end in <c>.fired</c>) and is used up by the first to get there. Without the variable a point costs one branch.
 /// </summary>
 public static partial class FaultPoint
 {
@@ -35,8 +35,15 @@ public static partial class FaultPoint
             return;
         }
 
+        string action = File.ReadAllText(claimed).Trim();
+        if (action == "wait")
+        {
+            SpinWait.SpinUntil(() => !File.Exists(claimed));
+            return;
+        }
+
         // A signal and not an exception: finally blocks must not run. To this thread: one to the process may stop the others first, and this one gets past the point.
-        _ = Raise(File.ReadAllText(claimed).Trim() == "kill" ? SigKill : SigStop);
+        _ = Raise(action == "kill" ? SigKill : SigStop);
     }
 
     [LibraryImport("libc", EntryPoint = "raise")]

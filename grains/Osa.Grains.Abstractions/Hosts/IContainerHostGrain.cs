@@ -23,7 +23,18 @@ public interface IContainerHostGrain : IGrainWithStringKey
     [Alias("resolve-image")]
     [AlwaysInterleave]
     Task<ImageAnswer> ResolveImage(string image, string? digest, CancellationToken cancellation);
+
+    /// <summary>Containers and directories that no run claims any more: what the reaper will remove.</summary>
+    [Alias("orphans")]
+    [AlwaysInterleave]
+    Task<List<OrphanContainer>> Orphans(CancellationToken cancellation);
 }
+
+/// <param name="ContainerId">Null where only the directory is left.</param>
+[GenerateSerializer]
+[Immutable]
+[Alias("osa.orphan-container")]
+public sealed record OrphanContainer([property: Id(0)] string Name, [property: Id(1)] string? ContainerId);
 
 /// <param name="Ticket">The container's name: a slot is held until its container is gone.</param>
 /// <param name="MemoryBytes">Never overcommitted.</param>
@@ -39,10 +50,11 @@ public sealed record SlotRequest(
 /// <param name="Granted">The slot is held under the ticket.</param>
 /// <param name="WaitingFor">In words, with the place in the queue; null when granted.</param>
 /// <param name="Place">How many are before it in the queue.</param>
+/// <param name="IsAway">The engine itself is not there, whatever the queue.</param>
 [GenerateSerializer]
 [Immutable]
 [Alias("osa.slot-answer")]
-public sealed record SlotAnswer([property: Id(0)] bool Granted, [property: Id(1)] string? WaitingFor, [property: Id(2)] int Place);
+public sealed record SlotAnswer([property: Id(0)] bool Granted, [property: Id(1)] string? WaitingFor, [property: Id(2)] int Place, [property: Id(3)] bool IsAway = false);
 
 /// <param name="Digest">The digest to run from now on; null while it is being resolved.</param>
 /// <param name="Step">What is being done, in words.</param>

@@ -38,12 +38,12 @@ public sealed partial class EventReader(EventLog events, TimeProvider time, ILog
         return new Watching(this);
     }
 
-    /// <summary>What has happened after a position; null where that is further back than what is kept, or not yet read.</summary>
-    public IReadOnlyList<FeedEvent>? After(long position)
+    /// <summary>The first events after a position; null where that is further back than what is kept, or not yet read.</summary>
+    public IReadOnlyList<FeedEvent>? After(long position, int atMost)
     {
         lock (_lock)
         {
-            return _position < 0 || position < _before || position > _position ? null : _newest[(int)(position - _before)..];
+            return _position < 0 || position < _before || position > _position ? null : _newest.GetRange((int)(position - _before), (int)Math.Min(atMost, _position - position));
         }
     }
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Osa.Containers;
 using Osa.Domain.Errors;
+using Osa.Storage;
 using Osa.Storage.Hosts;
 using Osa.Storage.Validation;
 
@@ -40,6 +41,17 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
     /// <summary>Removes an attempt's container and directory behind the run's back: its result, or that it is lost, is saved.</summary>
     public void RemoveLater(string containerName, string? containerId) => _removals.Writer.TryWrite(new Removal(containerName, containerId));
 
+    /// <summary>Containers and directories of this cluster that no run claims.</summary>
+    /// <exception cref="OsaException">Unavailable: the engine is away.</exception>
+    public async Task<IEnumerable<OrphanContainer>> OrphansAsync(CancellationToken cancellation)
+    {
+        // Listed first, and the claims read afterwards: a claim is saved before anything is made for it.
+        IReadOnlyList<OwnedContainer> containers = await engine.ListOwnedAsync(cancellation);
+        IReadOnlyList<string> directories = engine.ListScratch();
+        HashSet<string> claimed = [.. (await sweep.ClaimsAsync(cancellation)).Select(c => c.ContainerName)];
+        return containers.Select(c => new OrphanContainer(c.Name, c.Id)).Concat(directories.Select(d => new OrphanContainer(d, null))).DistinctBy(o => o.Name).Where(o => !claimed.Contains(o.Name));
+    }
+
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
         Task.WhenAll([ConnectAsync(stoppingToken), ReapAsync(stoppingToken), .. Enumerable.Range(0, Removers).Select(_ => RemoveAsync(stoppingToken))]);
 
@@ -76,7 +88,6 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
         }
     }
 
-    // Containers and directories are listed first and the claims read afterwards: a claim is saved before anything is made for it.
     private async Task ReapAsync(CancellationToken stopping)
     {
         while (!stopping.IsCancellationRequested)
@@ -89,16 +100,11 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
 
             try
             {
-                IReadOnlyList<OwnedContainer> containers = await engine.ListOwnedAsync(stopping);
-                IReadOnlyList<string> directories = engine.ListScratch();
-                HashSet<string> claimed = [.. (await sweep.ClaimsAsync(stopping)).Select(c => c.ContainerName)];
-                foreach ((string name, string? id) in containers.Select(c => (c.Name, (string?)c.Id)).Concat(directories.Select(d => (d, (string?)null))).DistinctBy(x => x.Item1))
+                foreach (OrphanContainer orphan in await OrphansAsync(stopping))
                 {
-                    if (!claimed.Contains(name))
-                    {
-                        LogReaped(logger, name);
-                        RemoveLater(name, id);
-                    }
+                    NodeTelemetry.Reaped.Add(1);
+                    LogReaped(logger, orphan.Name);
+                    RemoveLater(orphan.Name, orphan.ContainerId);
                 }
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)

@@ -75,7 +75,7 @@ public sealed class ContainerHostGrain : Grain, IContainerHostGrain
             TimeSpan left = _time.GetElapsedTime(_time.GetTimestamp(), deadline);
             if (left <= TimeSpan.Zero)
             {
-                return new SlotAnswer(false, waitingFor, place);
+                return new SlotAnswer(false, waitingFor, place, row is not { IsReady: true });
             }
 
             // The first in line also looks by itself: an engine that becomes ready wakes nobody.
@@ -117,6 +117,8 @@ public sealed class ContainerHostGrain : Grain, IContainerHostGrain
         _images.Remove(key);
         return new ImageAnswer(await resolving, step);
     }
+
+    public async Task<List<OrphanContainer>> Orphans(CancellationToken cancellation) => [.. await _host.OrphansAsync(cancellation)];
 
     private string? Shortage(SiloRow row, SlotRequest request) =>
         new HostCapacity(row.Slots, row.MemoryBytes, row.Cpu).WhyNot([.. _grants.Values.Select(g => g.Limits)], Limits(request.MemoryBytes, request.Cpu));

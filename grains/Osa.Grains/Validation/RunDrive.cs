@@ -29,6 +29,13 @@ internal sealed class RunDrive(ClaimedRun claimed, Convention judged, RunPulseSo
 
     public RunWish Wish => wish;
 
+    /// <summary>Everybody who has joined, once nobody can any more.</summary>
+    public void Stand(IEnumerable<RunMember> members)
+    {
+        Standing.Clear();
+        Standing.AddRange(members);
+    }
+
     public void Change(RunUnit unit)
     {
         int at = Units.FindIndex(u => u.HookOrdinal == unit.HookOrdinal && u.Unit == unit.Unit && u.Attempt == unit.Attempt);

@@ -97,9 +97,16 @@ public sealed class UnitRunner(
             }
         }
 
-        List<RunMember> members = await runs.CloseAsync(drive.Fence, cancellation);
-        drive.Standing.Clear();
-        drive.Standing.AddRange(members);
+        drive.Stand(await runs.CloseAsync(drive.Fence, cancellation));
+    }
+
+    /// <summary>Lets go of attempts whose containers nobody can reach; the reaper removes these when their engine is back.</summary>
+    internal async Task LeaveAsync(RunDrive drive, string because, CancellationToken cancellation)
+    {
+        foreach (RunUnit unit in drive.Units.FindAll(u => u.State == "claimed"))
+        {
+            await LoseAsync(drive, unit, because, null, cancellation);
+        }
     }
 
     /// <summary>What the container of a running hook has logged so far, as much of it as is kept.</summary>
@@ -240,6 +247,11 @@ public sealed class UnitRunner(
             {
                 NodeTelemetry.SlotWait.Record(time.GetElapsedTime(asked).TotalSeconds);
                 return true;
+            }
+
+            if (answer.IsAway)
+            {
+                throw OsaException.Unavailable($"hook {unit.Hook} waits for {answer.WaitingFor}");
             }
 
             // Hundreds may wait: a place in the queue is news once a minute.

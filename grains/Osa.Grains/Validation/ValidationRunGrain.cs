@@ -31,6 +31,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     private readonly ConventionStore _conventions;
     private readonly UnitRunner _units;
     private readonly LocalSilo _silo;
+    private readonly TimeSpan _patience;
     private readonly TimeProvider _time;
     private readonly ILogger<ValidationRunGrain> _logger;
     private readonly RunPulseSource _pulse;
@@ -42,9 +43,10 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     private RunDrive? _running;
 
     public ValidationRunGrain(
-        RunStore runs, VerdictTransaction verdicts, ConventionStore conventions, UnitRunner units, LocalSilo silo, TimeProvider time, ILogger<ValidationRunGrain> logger)
+        RunStore runs, VerdictTransaction verdicts, ConventionStore conventions, UnitRunner units, LocalSilo silo, NodeLimits limits, TimeProvider time, ILogger<ValidationRunGrain> logger)
     {
         (_runs, _verdicts, _conventions, _units, _silo, _time, _logger) = (runs, verdicts, conventions, units, silo, time, logger);
+        _patience = TimeSpan.FromSeconds(limits.MaxSetbackSeconds);
         _pulse = new RunPulseSource(time);
         _retry = new ResiliencePipelineBuilder { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions
@@ -157,7 +159,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
             _running = new RunDrive(run, convention, _pulse, _wish);
             if (run.Phase == "hooks")
             {
-                await RunHooksAsync(_running, run.IsOpen, lost.Token);
+                await RunOrGiveUpAsync(_running, run, lost.Token);
             }
 
             long settling = _time.GetTimestamp();
@@ -180,22 +182,48 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         }
     }
 
+    private async Task RunOrGiveUpAsync(RunDrive drive, ClaimedRun run, CancellationToken cancellation)
+    {
+        try
+        {
+            if (run.IsOpen)
+            {
+                await _units.GatherAsync(drive, drive.Judged.Document.Hooks, cancellation);
+            }
+
+            await RunHooksAsync(drive, null, cancellation);
+        }
+        catch (Exception e) when (run.SetBackFor > _patience && e is not FenceLostException and not ElsewhereException && !cancellation.IsCancellationRequested)
+        {
+            string reason = $"Infrastructure was away for {run.SetBackFor:d\\.hh\\:mm\\:ss}, which is no fault of the deposition: {Said(e)}. Drive the run again when it is back";
+            LogGivenUp(_logger, RunId, reason);
+            if (run.IsOpen)
+            {
+                drive.Stand(await _runs.CloseAsync(drive.Fence, cancellation));
+            }
+
+            await _units.LeaveAsync(drive, reason, cancellation);
+            await RunHooksAsync(drive, reason, cancellation);
+        }
+    }
+
     /// <summary>Every hook in declared order; a deposition that one of them does not pass goes to no later hook.</summary>
-    private async Task RunHooksAsync(RunDrive drive, bool isOpen, CancellationToken cancellation)
+    /// <param name="givenUp">Why nothing is tried any more; null while it is.</param>
+    private async Task RunHooksAsync(RunDrive drive, string? givenUp, CancellationToken cancellation)
     {
         IReadOnlyList<HookDefinition> hooks = drive.Judged.Document.Hooks;
-        if (isOpen)
-        {
-            await _units.GatherAsync(drive, hooks, cancellation);
-        }
-
         for (int ordinal = 0; ordinal < hooks.Count; ordinal++)
         {
             while (drive.Wish.Because is null && RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs) is { Count: > 0 } plan)
             {
-                if (hooks[ordinal].Manifest.Contract == HookContract.Batch && RunPlan.IsHopeless(ordinal, drive.Units, drive.Outputs))
+                if (givenUp is not null)
                 {
-                    await GiveUpAsync(drive, plan, cancellation);
+                    await FailAsync(drive, plan, givenUp, cancellation);
+                }
+                else if (hooks[ordinal].Manifest.Contract == HookContract.Batch && RunPlan.IsHopeless(ordinal, drive.Units, drive.Outputs))
+                {
+                    string? last = PlainText.Reason(drive.Outputs.FindLast(o => o.HookOrdinal == ordinal)!.Reason);
+                    await FailAsync(drive, plan, $"Not tried: the hook failed on each of the first {RunPlan.Hopeless} depositions that it was given alone. The last time: {last}", cancellation);
                 }
                 else
                 {
@@ -246,11 +274,8 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         first?.Throw();
     }
 
-    private async Task GiveUpAsync(RunDrive drive, List<PlannedUnit> plan, CancellationToken cancellation)
+    private async Task FailAsync(RunDrive drive, List<PlannedUnit> plan, string reason, CancellationToken cancellation)
     {
-        PlannedUnit any = plan[0];
-        string reason = $"Not tried: the hook failed on each of the first {RunPlan.Hopeless} depositions that it was given alone. The last time: "
-            + PlainText.Reason(drive.Outputs.FindLast(o => o.HookOrdinal == any.HookOrdinal)!.Reason);
         List<RunOutput> outputs =
         [
             .. plan.SelectMany(u => u.Members.Select(m => new RunOutput(
@@ -291,8 +316,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
         try
         {
-            string text = reason is OsaException ? reason.Message : "an internal error of the node, which its log has; trying again";
-            await _runs.WaitAsync(_fence, text, pause + RunStore.Lease, setback: true, _stop.Token);
+            await _runs.WaitAsync(_fence, Said(reason), pause + RunStore.Lease, setback: true, _stop.Token);
         }
         catch (Exception e) when (e is OsaException or FenceLostException or OperationCanceledException)
         {
@@ -301,6 +325,8 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
         _pulse.Beat();
     }
+
+    private static string Said(Exception reason) => reason is OsaException ? reason.Message : "an internal error of the node, which its log has";
 
     private async Task HandOverAsync()
     {
@@ -336,6 +362,9 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
     [LoggerMessage(5006, LogLevel.Information, "Run {RunId} moves to a silo that reaches engine {EngineId}")]
     private static partial void LogMoves(ILogger logger, Guid runId, string engineId);
+
+    [LoggerMessage(5008, LogLevel.Error, "Run {RunId} ends without a verdict of its hooks. {Reason}")]
+    private static partial void LogGivenUp(ILogger logger, Guid runId, string reason);
 
     [LoggerMessage(5007, LogLevel.Error, "Run {RunId}: checked output of deposition {DepositionId} was refused by the database")]
     private static partial void LogDataError(ILogger logger, Exception e, Guid runId, Guid depositionId);

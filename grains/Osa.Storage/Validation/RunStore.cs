@@ -15,13 +15,14 @@ public sealed class FenceLostException(Guid runId) : Exception($"Run {runId} was
 
 /// <summary>A run as its owner sees it after claiming it.</summary>
 /// <param name="Setbacks">Infrastructure failures in a row.</param>
+/// <param name="SetBackFor">Since the first of them.</param>
 /// <param name="Phase"><c>hooks</c>, or <c>review</c>: they are done, and curators have the next word.</param>
 /// <param name="CancelBecause">Set once somebody wished it to end.</param>
 /// <param name="IsOpen">Further submissions may join until its first container is claimed.</param>
 /// <param name="TrialJson">The convention document that a trial judges by; null for a run that counts.</param>
 /// <param name="Members">Those that are not settled.</param>
 public sealed record ClaimedRun(
-    Fence Fence, string ConventionId, string ConventionVersion, int Setbacks, string Phase, string? CancelBecause, bool IsOpen, string? TrialJson,
+    Fence Fence, string ConventionId, string ConventionVersion, int Setbacks, TimeSpan SetBackFor, string Phase, string? CancelBecause, bool IsOpen, string? TrialJson,
     IReadOnlyList<RunMember> Members, IReadOnlyList<RunUnit> Units, IReadOnlyList<RunOutput> Outputs);
 
 /// <summary>A deposition of a run.</summary>
@@ -63,7 +64,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                     update osa.validation_runs r
                     set epoch = epoch + 1, owner_silo = $2, status = 'running', started_at = coalesce(started_at, now()), next_step_at = now() + $3
                     from before where r.id = before.id
-                    returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status, r.phase, r.cancel_because, r.share, r.trial::text
+                    returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status, r.phase, r.cancel_because, r.share, r.trial::text, coalesce(now() - r.setback_since, interval '0')
                     """,
                     runId, silo, Lease, held?.ToString()).FirstOrDefault(
                     r => new
@@ -77,6 +78,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                         CancelBecause = r.TextOrNull(6),
                         IsOpen = r.GetBoolean(7),
                         Trial = r.TextOrNull(8),
+                        SetBackFor = r.GetTimeSpan(9),
                     },
                     cancellation);
                 if (run is null)
@@ -111,7 +113,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                 }
 
                 return new ClaimedRun(
-                    new Fence(runId, run.Epoch), run.Convention, run.Version, run.Setbacks, run.Phase, run.CancelBecause, run.IsOpen, run.Trial, members, units, outputs);
+                    new Fence(runId, run.Epoch), run.Convention, run.Version, run.Setbacks, run.SetBackFor, run.Phase, run.CancelBecause, run.IsOpen, run.Trial, members, units, outputs);
             },
             cancellation);
 
@@ -207,8 +209,12 @@ public sealed class RunStore(Database database, NodeIdentity node)
     public Task WaitAsync(Fence fence, string? waitingFor, TimeSpan next, bool setback, CancellationToken cancellation) =>
         Fenced(
             fence,
-            "update osa.validation_runs r set waiting_for = $3, next_step_at = now() + $4, setbacks = case when $5 then setbacks + 1 else setbacks end from fence where r.id = fence.id",
-            [waitingFor ?? (object)DBNull.Value, next, setback],
+            """
+            update osa.validation_runs r
+            set waiting_for = $3, next_step_at = now() + $4, setbacks = setbacks + $5::int, setback_since = case when $5::int > 0 then coalesce(setback_since, now()) else setback_since end
+            from fence where r.id = fence.id
+            """,
+            [waitingFor ?? (object)DBNull.Value, next, setback ? 1 : 0],
             null,
             cancellation);
 
@@ -258,7 +264,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
     {
         batch.And(
             """
-            with fence as (update osa.validation_runs set next_step_at = now() + $13, setbacks = 0 where id = $1 and epoch = $2 and status = 'running' returning id)
+            with fence as (update osa.validation_runs set next_step_at = now() + $13, setbacks = 0, setback_since = null where id = $1 and epoch = $2 and status = 'running' returning id)
             update osa.run_units u
             set state = 'done', container_id = $6, digest = $7, exit_code = $8::bigint, duration_ms = $9, peak_memory = $10::bigint, log = $11, finished_at = now(),
                 cpu_ms = $14::bigint, broken_because = $15

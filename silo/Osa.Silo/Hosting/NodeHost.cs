@@ -57,7 +57,7 @@ internal static class NodeHost
             .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles, options.Data))
             .AddSingleton(s => new Database(database, "osa/" + s.GetRequiredService<LocalSilo>().Address))
             .AddSingleton<ConventionStore>().AddSingleton<ConventionRegistration>().AddSingleton<DepositionStore>().AddSingleton<RecordQueries>()
-            .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>().AddSingleton<BlobReferences>()
+            .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>().AddSingleton<LateWork>().AddSingleton<BlobReferences>()
             .AddSingleton<RunStore>().AddSingleton<RunQueries>().AddSingleton<RunSweep>().AddSingleton<VerdictTransaction>()
             .AddSingleton<SubmissionStore>().AddSingleton<RevisionStore>().AddSingleton<ReviewStore>().AddSingleton<RecordCommands>().AddSingleton<RunCommands>().AddSingleton<FeaturePreview>().AddSingleton<QueryStore>().AddSingleton<QueryExport>()
             .AddSingleton<HostDirectory>().AddSingleton<ImagePins>().AddSingleton<OutputCheck>().AddSingleton<UnitRunner>().AddSingleton<HookTrial>();

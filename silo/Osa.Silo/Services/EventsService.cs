@@ -16,6 +16,9 @@ public sealed class EventsService(EventLog events, EventReader live, IHostApplic
     private const int LargestPage = 1_000;
     private const int MostTypes = 50;
 
+    // What is held for a watcher who has stopped reading.
+    private const int Handful = 50;
+
     public override async Task<EventPage> Page(EventsRequest request, ServerCallContext context)
     {
         int size = Cursor.PageSize(request.PageSize, 100, LargestPage);
@@ -37,8 +40,8 @@ public sealed class EventsService(EventLog events, EventReader live, IHostApplic
             await context.WriteResponseHeadersAsync([]);
             while (true)
             {
-                // From the silo's one reader while it keeps up, else page by page at its own pace: nothing is ever held for a slow one.
-                if (live.After(position) is { } recent)
+                // From the silo's one reader while it keeps up, else page by page at its own pace.
+                if (live.After(position, Handful) is { } recent)
                 {
                     foreach (FeedEvent happened in recent.Where(view.Shows))
                     {
@@ -50,7 +53,7 @@ public sealed class EventsService(EventLog events, EventReader live, IHostApplic
                 }
                 else
                 {
-                    (IReadOnlyList<FeedEvent> page, position, _) = await events.PageAsync(view, position, LargestPage, ending.Token);
+                    (IReadOnlyList<FeedEvent> page, position, _) = await events.PageAsync(view, position, Handful, ending.Token);
                     foreach (FeedEvent happened in page)
                     {
                         await responseStream.WriteAsync(Message(happened), ending.Token);

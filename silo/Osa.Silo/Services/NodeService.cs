@@ -14,7 +14,7 @@ using SiloStatus = Osa.V1.SiloStatus;
 namespace Osa.Silo.Services;
 
 /// <summary>The node itself over gRPC.</summary>
-public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable silos, LocalSilo silo, NodeHealth health, OperationsDoor operations, NodeOptions options) : Node.NodeBase
+public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable silos, LateWork late, IGrainFactory grains, LocalSilo silo, NodeHealth health, OperationsDoor operations, NodeOptions options) : Node.NodeBase
 {
     private static readonly string Version = typeof(NodeService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
@@ -64,6 +64,34 @@ public sealed class NodeService(NodeIdentity node, NodeLimits limits, SiloTable 
             ClusterId = node.ClusterId.ToString("D"),
             Database = options.Database is null ? "embedded" : "external",
         };
+    }
+
+    public override async Task<StuckResponse> Stuck(StuckRequest request, ServerCallContext context) => new()
+    {
+        Items =
+        {
+            (await late.ListAsync(silo.ClusterId, context.CancellationToken)).Select(i => new StuckItem
+            {
+                Kind = i.Kind,
+                Subject = i.Kind == "events" ? i.Subject : node.RunSrn(Guid.Parse(i.Subject)).ToString(),
+                Owner = i.Owner ?? "",
+                Reason = i.Reason,
+                LateSeconds = i.LateBy.TotalSeconds,
+                Setbacks = i.Setbacks,
+            }),
+        },
+    };
+
+    public override async Task<OrphansResponse> Orphans(OrphansRequest request, ServerCallContext context)
+    {
+        var answer = new OrphansResponse();
+        IEnumerable<string> engines = (await silos.LiveAsync(silo.ClusterId, context.CancellationToken)).Where(s => s.Row.IsReady).Select(s => s.Row.EngineId!).Distinct();
+        foreach (string engine in engines)
+        {
+            answer.Orphans.AddRange((await grains.ContainerHost(engine).Orphans(context.CancellationToken)).Select(o => new Orphan { EngineId = engine, Name = o.Name, ContainerId = o.ContainerId ?? "" }));
+        }
+
+        return answer;
     }
 
     public override Task<DashboardLink> OpenDashboard(OpenDashboardRequest request, ServerCallContext context) =>
