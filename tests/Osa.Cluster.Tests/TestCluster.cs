@@ -42,13 +42,23 @@ internal sealed class TestCluster : IAsyncDisposable
 
     public string Data => _directory["data"];
 
+    /// <summary>The container engine that silos are told of; null for the machine's.</summary>
+    public Uri? Engine { get; set; }
+
+    /// <summary>Where silos find the database, if not where the test does.</summary>
+    public string? SilosDatabase { get; set; }
+
+    /// <summary>Further variables of every silo that is started from now on.</summary>
+    public Dictionary<string, string> Environment { get; } = new(StringComparer.Ordinal);
+
     /// <summary>The silos as they are now; one that was started again takes the place of the old one.</summary>
     public IReadOnlyList<TestSilo> Silos => _silos;
 
     /// <summary>A node that no silo has been started of: an empty database and an empty data directory with a signing key.</summary>
-    public static async Task<TestCluster> CreateAsync(double probeSeconds)
+    /// <param name="database">An empty database; null for one of the shared server.</param>
+    public static async Task<TestCluster> CreateAsync(double probeSeconds, string? database = null)
     {
-        var cluster = new TestCluster(await PostgresServer.CreateDatabaseAsync(), await StaticPrograms.TestHooksImageAsync(), probeSeconds);
+        var cluster = new TestCluster(database ?? await PostgresServer.CreateDatabaseAsync(), await StaticPrograms.TestHooksImageAsync(), probeSeconds);
         string key = Path.Combine(cluster.Data, "secrets", "signing.key");
         Directory.CreateDirectory(Path.GetDirectoryName(key)!);
         await File.WriteAllTextAsync(key, Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)));
@@ -174,7 +184,24 @@ internal sealed class TestCluster : IAsyncDisposable
     public async Task<bool> IsDeclaredDeadAsync(TestSilo silo) =>
         await ScalarAsync<bool>("select exists (select from orleans.membership where port = $1 and status = 6)", silo.Port);
 
+    /// <summary>Rows of the database, which may have been away: then it is asked again.</summary>
     public async Task<List<T>> ReadAsync<T>(string sql, Func<NpgsqlDataReader, T> read, params object[] parameters)
+    {
+        var waited = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                return await ReadOnceAsync(sql, read, parameters);
+            }
+            catch (NpgsqlException e) when (e.IsTransient && waited.Elapsed < Patience)
+            {
+                await Task.Delay(50);
+            }
+        }
+    }
+
+    private async Task<List<T>> ReadOnceAsync<T>(string sql, Func<NpgsqlDataReader, T> read, object[] parameters)
     {
         await using NpgsqlCommand command = Database.CreateCommand(sql);
         foreach (object parameter in parameters)
@@ -239,13 +266,13 @@ internal sealed class TestCluster : IAsyncDisposable
     private async Task<TestSilo> LaunchAsync(string roles, Uri? engine, string? killAt = null)
     {
         int port = FreePort.Next();
-        var environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["OSA_SILO_PORT"] = port.ToString(), ["OSA_SLOTS_PER_CORE"] = "4" };
-        if (engine is not null)
+        var environment = new Dictionary<string, string>(Environment, StringComparer.Ordinal) { ["OSA_SILO_PORT"] = port.ToString(), ["OSA_SLOTS_PER_CORE"] = "4" };
+        if ((engine ?? Engine) is { } told)
         {
-            environment["OSA_ENGINE"] = engine.ToString();
+            environment["OSA_ENGINE"] = told.ToString();
         }
 
-        NodeProcess process = await NodeProcess.StartAsync(new NodeSetup(Data, ConnectionString) { Roles = roles, ProbeSeconds = _probeSeconds, Environment = environment, KillAt = killAt });
+        NodeProcess process = await NodeProcess.StartAsync(new NodeSetup(Data, SilosDatabase ?? ConnectionString) { Roles = roles, ProbeSeconds = _probeSeconds, Environment = environment, KillAt = killAt });
         var silo = new TestSilo(process, roles, port);
         lock (_all)
         {

@@ -9,22 +9,15 @@ namespace Osa.Silo.Tests;
 /// <summary>Who may do what.</summary>
 public sealed class AccessTests(SharedNode shared)
 {
-    private static readonly FileDescriptor[] Protocol =
-    [
-        ConventionsReflection.Descriptor, DepositionsReflection.Descriptor, RunsReflection.Descriptor, CurationReflection.Descriptor, RecordsReflection.Descriptor, FeaturesReflection.Descriptor, QueriesReflection.Descriptor, EventsReflection.Descriptor, NodeReflection.Descriptor,
-    ];
-
-    private static readonly Marshaller<byte[]> Bytes = Marshallers.Create(b => b, b => b);
-
     /// <summary>Every operation of the protocol.</summary>
-    public static TheoryData<string> Operations => [.. Protocol.SelectMany(f => f.Services).SelectMany(s => s.Methods).Select(m => $"{m.Service.FullName}/{m.Name}")];
+    public static TheoryData<string> Operations => [.. RawCalls.Methods.Select(m => $"{m.Service.FullName}/{m.Name}")];
 
     private Archive Archive => shared.Archive;
 
     [Fact]
     public void Every_operation_declares_its_minimum_role_and_only_these_are_public()
     {
-        MethodDescriptor[] methods = [.. Protocol.SelectMany(f => f.Services).SelectMany(s => s.Methods)];
+        IReadOnlyList<MethodDescriptor> methods = RawCalls.Methods;
 
         Assert.Equal(9, methods.Select(m => m.Service.FullName).Distinct().Count());
         Assert.All(methods, m => Assert.NotEqual(Role.Unspecified, MinimumOf(m)));
@@ -40,7 +33,7 @@ public sealed class AccessTests(SharedNode shared)
     [MemberData(nameof(Operations))]
     public async Task An_operation_begins_only_for_its_minimum_role(string operation)
     {
-        MethodDescriptor method = Protocol.SelectMany(f => f.Services).SelectMany(s => s.Methods).Single(m => $"{m.Service.FullName}/{m.Name}" == operation);
+        MethodDescriptor method = RawCalls.Methods.Single(m => $"{m.Service.FullName}/{m.Name}" == operation);
         Role minimum = MinimumOf(method);
 
         StatusCode without = await CallAsync(method, []);
@@ -146,9 +139,9 @@ public sealed class AccessTests(SharedNode shared)
     [Fact]
     public async Task The_standard_health_and_reflection_services_answer_without_a_token()
     {
-        byte[] health = await Archive.Channel.CreateCallInvoker().AsyncUnaryCall(new Method<byte[], byte[]>(MethodType.Unary, "grpc.health.v1.Health", "Check", Bytes, Bytes), null, default, []);
+        byte[] health = await Archive.Channel.CreateCallInvoker().AsyncUnaryCall(new Method<byte[], byte[]>(MethodType.Unary, "grpc.health.v1.Health", "Check", RawCalls.Bytes, RawCalls.Bytes), null, default, []);
         using AsyncDuplexStreamingCall<byte[], byte[]> reflection = Archive.Channel.CreateCallInvoker().AsyncDuplexStreamingCall(
-            new Method<byte[], byte[]>(MethodType.DuplexStreaming, "grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", Bytes, Bytes), null, default);
+            new Method<byte[], byte[]>(MethodType.DuplexStreaming, "grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", RawCalls.Bytes, RawCalls.Bytes), null, default);
         // list_services, field 7, empty.
         await reflection.RequestStream.WriteAsync([0x3A, 0x00]);
         await reflection.RequestStream.CompleteAsync();
@@ -196,43 +189,7 @@ public sealed class AccessTests(SharedNode shared)
         return (draft, await Archive.VerdictAsync(await draft.SubmitAsync()));
     }
 
-    private async Task<StatusCode> CallAsync(MethodDescriptor descriptor, Metadata headers)
-    {
-        MethodType type = descriptor.IsClientStreaming ? MethodType.ClientStreaming : descriptor.IsServerStreaming ? MethodType.ServerStreaming : MethodType.Unary;
-        var method = new Method<byte[], byte[]>(type, descriptor.Service.FullName, descriptor.Name, Bytes, Bytes);
-        CallInvoker invoker = Archive.Channel.CreateCallInvoker();
-        var options = new CallOptions(headers, DateTime.MaxValue.ToUniversalTime());
-        try
-        {
-            switch (type)
-            {
-                case MethodType.ClientStreaming:
-                    using (AsyncClientStreamingCall<byte[], byte[]> call = invoker.AsyncClientStreamingCall(method, null, options))
-                    {
-                        await call.RequestStream.CompleteAsync();
-                        await call;
-                    }
-
-                    break;
-                case MethodType.ServerStreaming:
-                    // The feed from its beginning (after = 0); of nothing else is the first field a number.
-                    using (AsyncServerStreamingCall<byte[]> call = invoker.AsyncServerStreamingCall(method, null, options, method.Name == "Watch" && descriptor.Service.Name == "Events" ? [8, 0] : []))
-                    {
-                        // A watch has no end: whoever gets its first message was admitted.
-                        await call.ResponseStream.MoveNext();
-                    }
-
-                    break;
-                default:
-                    await invoker.AsyncUnaryCall(method, null, options, []);
-                    break;
-            }
-
-            return StatusCode.OK;
-        }
-        catch (RpcException e)
-        {
-            return e.StatusCode;
-        }
-    }
+    // The feed from its beginning (after = 0); of nothing else is the first field a number.
+    private Task<StatusCode> CallAsync(MethodDescriptor method, Metadata headers) => RawCalls.CallAsync(
+        Archive, method, headers, method.IsServerStreaming && method.Name == "Watch" && method.Service.Name == "Events" ? [8, 0] : [], DateTime.MaxValue.ToUniversalTime());
 }

@@ -11,8 +11,9 @@ public sealed class PostgresServer : IAsyncDisposable
     private const string Prefix = "osa-test-postgres-";
 
     private readonly PostgresProcess _process;
+    private readonly string _data;
 
-    private PostgresServer(PostgresProcess process) => _process = process;
+    private PostgresServer(PostgresProcess process, string data) => (_process, _data) = (process, data);
 
     /// <summary>The server's maintenance database.</summary>
     public string ConnectionString => _process.ConnectionString;
@@ -30,7 +31,7 @@ public sealed class PostgresServer : IAsyncDisposable
         await DeleteLeftoversAsync();
         // Short, for the socket; the process that has the server makes it.
         string data = Path.Combine(Path.GetTempPath(), Prefix + Guid.NewGuid().ToString("N")[..12]);
-        return new PostgresServer(await PostgresProcess.StartAsync(data, durable, deleteAfterwards: true, maxConnections: 500));
+        return new PostgresServer(await PostgresProcess.StartAsync(data, durable, deleteAfterwards: true, maxConnections: 500), data);
     }
 
     /// <summary>A fresh, empty database of this server.</summary>
@@ -43,6 +44,31 @@ public sealed class PostgresServer : IAsyncDisposable
         await using var command = new NpgsqlCommand($"create database \"{name}\" template template0", connection);
         await command.ExecuteNonQueryAsync();
         return new NpgsqlConnectionStringBuilder(ConnectionString) { Database = name }.ConnectionString;
+    }
+
+    /// <summary>Ends the server at once, as a crash does, and waits until the next one has recovered and answers.</summary>
+    public async Task RestartAsync()
+    {
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(ConnectionString) { Pooling = false }.ConnectionString);
+        string pidFile = Path.Combine(_data, "postgres", "cluster", "postmaster.pid");
+        string before = (await File.ReadAllLinesAsync(pidFile))[0];
+        await Unprivileged.RunAsync("kill", "-QUIT", before);
+        await Eventually.True(
+            async () =>
+            {
+                try
+                {
+                    await connection.OpenAsync();
+                    await connection.CloseAsync();
+                    return (await File.ReadAllLinesAsync(pidFile))[0] != before;
+                }
+                catch (Exception e) when (e is NpgsqlException or IOException)
+                {
+                    return false;
+                }
+            },
+            TimeSpan.FromSeconds(90),
+            "PostgreSQL does not come back");
     }
 
     public ValueTask DisposeAsync() => _process.DisposeAsync();

@@ -7,7 +7,7 @@ namespace Osa.Testing;
 
 /// <summary>
 /// A process that has an embedded PostgreSQL, so that a test can kill it, and so that a killed test process leaves none behind:
-/// it says "ready", adopted or not, and the connection string in one line, and stops the server when its standard input ends.
+/// it says "ready", adopted or not, and the connection string in one line, and stops the server when its standard input ends. A server that ends by itself is started again.
 /// Arguments: data directory, <c>durable</c> or <c>volatile</c>, <c>keep</c> or <c>delete</c> for the data directory afterwards, most connections.
 /// </summary>
 internal static class Program
@@ -30,7 +30,11 @@ internal static class Program
                 CancellationToken.None))
             {
                 Console.WriteLine($"ready {(postgres.Adopted ? "adopted" : "started")} {postgres.ConnectionString}");
+                using var ending = new CancellationTokenSource();
+                Task keeping = postgres.KeepRunningAsync(TimeProvider.System, ending.Token);
                 await Console.In.ReadToEndAsync();
+                await ending.CancelAsync();
+                await keeping;
             }
         }
         catch (OsaException e)

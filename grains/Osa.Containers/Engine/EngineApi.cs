@@ -3,6 +3,8 @@ using System.Text.Json;
 using Docker.DotNet;
 using Docker.DotNet.Models;
 using Osa.Domain.Errors;
+using Polly;
+using Polly.Retry;
 
 namespace Osa.Containers.Engine;
 
@@ -14,6 +16,18 @@ internal sealed class EngineApi(Uri endpoint, TimeSpan requestTimeout, TimeProvi
 {
     // Connects with its first request; deadlines are set per call.
     private readonly DockerClient _client = new DockerClientConfiguration(endpoint, defaultTimeout: Timeout.InfiniteTimeSpan).CreateClient();
+
+    // An engine that is busy with itself refuses one call and does the next. Each can be repeated: names are given, ends are looked at.
+    private readonly ResiliencePipeline _retry = new ResiliencePipelineBuilder { TimeProvider = time }
+        .AddRetry(new RetryStrategyOptions
+        {
+            MaxRetryAttempts = 3,
+            Delay = TimeSpan.FromMilliseconds(50),
+            BackoffType = DelayBackoffType.Exponential,
+            UseJitter = true,
+            ShouldHandle = static args => ValueTask.FromResult(args.Outcome.Exception is DockerApiException { StatusCode: >= HttpStatusCode.InternalServerError }),
+        })
+        .Build();
 
     public TimeProvider Time => time;
 
@@ -29,7 +43,7 @@ internal sealed class EngineApi(Uri endpoint, TimeSpan requestTimeout, TimeProvi
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         try
         {
-            return await call(_client, both.Token);
+            return await _retry.ExecuteAsync(async token => await call(_client, token), both.Token);
         }
         catch (Exception e) when (e is not OsaException)
         {

@@ -2,6 +2,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using Npgsql;
 using Osa.Domain.Errors;
 using Status = Google.Rpc.Status;
 
@@ -56,6 +57,8 @@ public sealed partial class ErrorInterceptor(ILogger<ErrorInterceptor> logger) :
                 return e;
             case OsaException known:
                 return Known(known);
+            case PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter }:
+                return Known(OsaException.Invalid("request", "characters", "a text of it holds U+0000, which nothing here has; leave it out"));
             case OperationCanceledException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Grpc.Core.Status(StatusCode.Cancelled, "The call was cancelled"));
             case SiloUnavailableException or OrleansMessageRejectionException or TimeoutException:

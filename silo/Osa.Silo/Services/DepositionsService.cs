@@ -137,7 +137,9 @@ public sealed class DepositionsService(
 
         (string? convention, string? version) = ConventionFilter(request.Convention);
         int size = Cursor.PageSize(request.PageSize, 50, 500);
-        DepositionStatus? status = request.Status == V1.DepositionStatus.Unspecified ? null : (DepositionStatus)((int)request.Status - 1);
+        DepositionStatus? status = request.Status == V1.DepositionStatus.Unspecified
+            ? null
+            : System.Enum.IsDefined(request.Status) ? (DepositionStatus)((int)request.Status - 1) : throw OsaException.Invalid("status", "choice", $"{(int)request.Status} is no status of a deposition");
         List<Deposition> page = await depositions.ListAsync(
             request.Everybody ? null : caller.UserId, status, convention, version, Cursor.DecodeGuid(request.Cursor), size + 1, context.CancellationToken);
         return new ListDepositionsResponse

@@ -1,0 +1,121 @@
+using Osa.Testing;
+
+namespace Osa.Cluster.Tests;
+
+/// <summary>What a node needs fails under a run, once and in a known way: the run ends as it would have without.</summary>
+public sealed class FaultTests : IAsyncLifetime
+{
+    private const string Convention = "faults";
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    private readonly TempDirectory _sockets = new();
+    private PostgresServer _server = null!;
+    private DatabaseProxy _database = null!;
+    private EngineProxy _engine = null!;
+
+    private TestCluster Cluster { get; set; } = null!;
+
+    private TestSilo Silo => Cluster.Silos[0];
+
+    public async ValueTask InitializeAsync()
+    {
+        _server = await PostgresServer.StartAsync(durable: true);
+        string database = await _server.NewDatabaseAsync();
+        _database = new DatabaseProxy(database);
+        _engine = await EngineProxy.StartAsync(_sockets["docker.sock"]);
+        Cluster = await TestCluster.CreateAsync(TestCluster.PatientProbe, database);
+        (Cluster.Engine, Cluster.SilosDatabase) = (_engine.Address, _database.ConnectionString);
+        await Cluster.StartAsync(TestCluster.Both);
+        await Silo.Client.Conventions.RegisterAsync(ConventionDocuments.Of(Convention, Cluster.HooksImage, "faults_one", "faults_two"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Cluster.DisposeAsync();
+        await _engine.DisposeAsync();
+        await _database.DisposeAsync();
+        await _server.DisposeAsync();
+        _sockets.Dispose();
+    }
+
+    /// <summary>One node for all of them, one after the other: each also finds what the one before it left.</summary>
+    [Fact]
+    public Task Whatever_fails_under_a_run_it_ends_as_it_would_have_without() => TestLength.RepeatAsync(() => Cluster.ExplainAsync(async () =>
+    {
+        // The engine restarted: its containers die, and it is away for a while.
+        await PublishesAsync("an engine that restarts", async run =>
+        {
+            string name = await RunningAsync(run);
+            _engine.Leave();
+            await DockerAsync("kill", name);
+            await Task.Delay(TimeSpan.FromSeconds(2));
+            _engine.Return();
+        });
+        await PublishesAsync("a container removed by hand", async run => await DockerAsync("rm", "--force", await RunningAsync(run)));
+        await PublishesAsync("a container stopped by hand", async run => await DockerAsync("stop", await RunningAsync(run)));
+        await PublishesAsync("a container killed by hand", async run => await DockerAsync("kill", await RunningAsync(run)));
+        foreach (string call in (string[])["/containers/create", "/start", "/wait", "/json"])
+        {
+            _engine.LoseAnswerTo(call);
+            await PublishesAsync($"a lost answer to {call}");
+            Assert.True(_engine.HasLost, call);
+        }
+
+        _engine.FailEvery = 3;
+        await PublishesAsync("an engine that refuses every third call");
+        _engine.FailEvery = 0;
+        for (int lost = 1; lost <= 3; lost++)
+        {
+            _database.CommitsToLose = lost;
+            await PublishesAsync($"{lost} lost answers to COMMIT");
+            Assert.True(_database.CommitsToLose <= 0, "nothing was committed");
+            _database.CommitsToLose = 0;
+        }
+
+        await PublishesAsync("a PostgreSQL that restarts while a hook runs", async run =>
+        {
+            await RunningAsync(run);
+            await _server.RestartAsync();
+        });
+        Silo.Process.Arm("verdict.copied", "wait");
+        await PublishesAsync("a PostgreSQL that restarts in the middle of a verdict", async _ =>
+        {
+            await Silo.Process.FiredAsync("verdict.copied");
+            await _server.RestartAsync();
+            Silo.Process.Release("verdict.copied");
+        });
+    }));
+
+    /// <summary>A run of two hooks of a second each, under which something fails.</summary>
+    private async Task PublishesAsync(string what, Func<Guid, Task>? fail = null)
+    {
+        try
+        {
+            Draft draft = await Cluster.DraftAsync(Silo, Convention, rows: 4, afterSeconds: fail is null ? 0 : 1.5);
+            Guid run = await Cluster.SubmitPersistentlyAsync(draft);
+            await (fail?.Invoke(run) ?? Task.CompletedTask);
+            await Cluster.PassedAsync(run, Patience);
+            await ClusterInvariants.CheckAsync(Cluster, [draft with { Rows = 8 }]);
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"{what}: {e.Message}", e);
+        }
+    }
+
+    // Of the first hook, so that the second has to follow.
+    private async Task<string> RunningAsync(Guid run)
+    {
+        string name = await Eventually.Value(
+            () => Cluster.ScalarAsync<string>("select container_name from osa.run_units where run_id = $1 and state = 'claimed'", run), Patience, () => "no container was claimed\n" + Cluster.Logs());
+        await Eventually.True(
+            async () => (await Unprivileged.RunAsync("docker", "inspect", "--format", "{{.State.Running}}", name)).Output.Trim() == "true", Patience, () => $"{name} does not run\n{Cluster.Logs()}");
+        return name;
+    }
+
+    private static async Task DockerAsync(params string[] arguments)
+    {
+        (int code, string output) = await Unprivileged.RunAsync(["docker", .. arguments]);
+        Assert.True(code == 0, output);
+    }
+}
