@@ -12,6 +12,7 @@ namespace Osa.Cluster.Tests;
 public sealed class RandomKillTests(ITestOutputHelper output)
 {
     private const int Submitters = 4;
+    private const int MostOpen = 16;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     // OSA_TESTS_SECONDS for another length.
@@ -55,6 +56,13 @@ public sealed class RandomKillTests(ITestOutputHelper output)
     {
         while (!over.IsCancellationRequested)
         {
+            // More than can run at a time, and no more than that is over soon after the last kill.
+            if (await cluster.ScalarAsync<long>("select count(*) from osa.validation_runs where status in ('pending', 'running')") > MostOpen)
+            {
+                await Task.Delay(50, CancellationToken.None);
+                continue;
+            }
+
             bool isRejected = random.Next(5) == 0;
             int rows = random.Next(9);
             string behaviour = isRejected ? """{"do":"reject","message":"not this one"}""" : ConventionDocuments.Rows(rows, random.NextDouble());

@@ -51,8 +51,21 @@ public sealed class NodeProcess : IAsyncDisposable
     /// <summary>Where a file named after a fault point arms it, with the text <c>stop</c>, <c>kill</c> or <c>wait</c>.</summary>
     public string FaultDirectory { get; }
 
-    /// <summary>What it has written so far.</summary>
-    public string Log => File.Exists(LogPath) ? File.ReadAllText(LogPath) : "";
+    /// <summary>The last MiB of what it has written so far.</summary>
+    public string Log
+    {
+        get
+        {
+            if (!File.Exists(LogPath))
+            {
+                return "";
+            }
+
+            using FileStream log = File.OpenRead(LogPath);
+            log.Seek(-Math.Min(log.Length, 1 << 20), SeekOrigin.End);
+            return new StreamReader(log).ReadToEnd();
+        }
+    }
 
     private string LogPath => FaultDirectory + ".log";
 
