@@ -12,7 +12,9 @@ var benchmarks = new Dictionary<string, IBenchmark>(StringComparer.Ordinal)
     ["copy-memory"] = new CopyMemoryBenchmark(),
     ["edits"] = new EditsBenchmark(),
     ["events"] = new EventsBenchmark(),
+    ["neighbour"] = new NeighbourBenchmark(),
     ["query"] = new QueryBenchmark(),
+    ["restart"] = new RestartBenchmark(),
     ["share"] = new ShareBenchmark(),
     ["submit"] = new SubmitBenchmark(),
 };

@@ -20,6 +20,14 @@ internal static class ConventionDocuments
     /// <summary>The same with hooks of the batch contract.</summary>
     public static string Batched(string id, string digest, params string[] tables) => Document(id, digest, "batch", tables).ToJsonString();
 
+    /// <summary>The same with up to three files of a few MiB.</summary>
+    public static string WithFiles(string id, string digest, params string[] tables)
+    {
+        JsonObject document = Document(id, digest, "record", tables);
+        document["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 3, ["max_file_size"] = 4 << 20 };
+        return document.ToJsonString();
+    }
+
     private static JsonObject Document(string id, string digest, string contract, string[] tables) => new()
     {
         ["id"] = id,

@@ -74,6 +74,7 @@ public sealed class KillMatrixTests(KillMatrixTests.Node node) : IClassFixture<K
         await load.CheckAsync(Cluster, run);
         await ClusterInvariants.CheckAsync(Cluster, load.Published);
         await AttemptsAsync(run);
+        FaultReport.Add($"node killed with -9 at `{point}` ({kind})", "verdict, one record, each row once, no container run twice, nothing left");
     });
 
     /// <summary>The second kill finds the container that the first left running, and leaves it so.</summary>
@@ -92,6 +93,7 @@ public sealed class KillMatrixTests(KillMatrixTests.Node node) : IClassFixture<K
         await load.CheckAsync(Cluster, run);
         await ClusterInvariants.CheckAsync(Cluster, load.Published);
         await AttemptsAsync(run);
+        FaultReport.Add("node killed with -9 at `unit.started`, and its successor at `unit.adopted`", "verdict, one record, each row once, no container run twice, nothing left");
     });
 
     [Theory]
@@ -115,6 +117,7 @@ public sealed class KillMatrixTests(KillMatrixTests.Node node) : IClassFixture<K
 
         Assert.Equal(3, await Cluster.ScalarAsync<long>("select count(*) from osa.feature_tables where convention_id = $1", id));
         await ClusterInvariants.CheckAsync(Cluster, []);
+        FaultReport.Add($"node killed with -9 at `{point}`, in a registration of three tables", "all of them or none, and all once the request is repeated");
     });
 
     private async Task<Load> LoadAsync(string kind)

@@ -48,7 +48,9 @@ public sealed class RandomKillTests(ITestOutputHelper output)
                 () => $"of {expected.Length} submissions have not ended as they should:\n{string.Join('\n', found.Except(expected).Concat(expected.Except(found).Select(e => "expected " + e)).Take(20))}\n{cluster.Logs()}");
             await ClusterInvariants.CheckAsync(cluster, [.. _acknowledged.Where(a => !a.IsRejected).Select(a => a.Draft)]);
         });
-        output.WriteLine($"seed {TestLength.Seed}, {Length.TotalSeconds} s: {_acknowledged.Count} submissions; {string.Join(", ", _kills.Select(k => $"{k.Value} x {k.Key}"))}");
+        string kills = string.Join(", ", _kills.Select(k => $"{k.Value} x {k.Key}"));
+        output.WriteLine($"seed {TestLength.Seed}, {Length.TotalSeconds} s: {_acknowledged.Count} submissions; {kills}");
+        FaultReport.Add($"killed at random for {Length.TotalSeconds} s: {kills}", $"{_acknowledged.Count} acknowledged submissions, all of them ended as they should, each record with its rows, nothing left");
     }
 
     // As somebody who needs it done: whatever breaks, the same key is sent again until there is an answer.

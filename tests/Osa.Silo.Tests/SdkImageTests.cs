@@ -125,25 +125,8 @@ public sealed class SdkImageTests(SharedNode shared, SdkImageTests.Images images
 
         public string Newer { get; private set; } = "";
 
-        public async ValueTask InitializeAsync() => (Older, Newer) = (await ImportAsync(SdkImageTests.Older), await ImportAsync(SdkImageTests.Newer));
+        public async ValueTask InitializeAsync() => (Older, Newer) = (await ShellImage.ImportAsync(SdkImageTests.Older), await ShellImage.ImportAsync(SdkImageTests.Newer));
 
-        public async ValueTask DisposeAsync() => await Unprivileged.RunAsync("docker", "rmi", "--force", Older, Newer);
-
-        // Debian's static busybox and the script, nothing else.
-        private static async Task<string> ImportAsync(string script)
-        {
-            using var root = new TempDirectory();
-            Directory.CreateDirectory(root["bin"]);
-            await File.WriteAllTextAsync(root["hook"], script);
-            (int code, string output) = await Unprivileged.RunAsync("sh", "-c", $$"""
-                set -eu
-                cd "{{root.Path}}"
-                cp "$(command -v busybox)" bin/busybox
-                for tool in sed grep cat; do ln -s busybox "bin/$tool"; done
-                chmod -R a+rX .
-                tar --owner=0 --group=0 -c . | docker import --change 'ENTRYPOINT ["/bin/busybox", "sh", "/hook"]' --change 'ENV PATH=/bin' -
-                """);
-            return code == 0 ? output.Trim() : throw new InvalidOperationException(output);
-        }
+        public async ValueTask DisposeAsync() => await ShellImage.RemoveAsync(Older, Newer);
     }
 }

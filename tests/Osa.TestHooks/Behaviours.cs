@@ -68,6 +68,9 @@ internal static class Behaviours
                 return 0;
             case "oom":
                 return OutOfMemory(Text(config, "where") == "child");
+            case "fork-bomb":
+                ForkBomb();
+                return 0;
             case "use-memory":
                 UseMemory(Number(config, "bytes", 64 << 20));
                 return 0;
@@ -94,6 +97,22 @@ internal static class Behaviours
     {
         while (true)
             UseMemory(8 << 20);
+    }
+
+    /// <summary>Starts itself, again and again, in every process that it becomes.</summary>
+    public static void ForkBomb()
+    {
+        while (true)
+        {
+            try
+            {
+                Process.Start(Environment.ProcessPath!, "fork-bomb");
+            }
+            catch (Exception e) when (e is System.ComponentModel.Win32Exception or OutOfMemoryException)
+            {
+                // No more of them: try on.
+            }
+        }
     }
 
     private static unsafe void UseMemory(long bytes)

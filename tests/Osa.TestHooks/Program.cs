@@ -4,6 +4,8 @@ using Osa.TestHooks;
 // Every hook that the tests need, chosen by /osa/in/config.json: {"do": "reject", "message": "too short"}; without one it does nothing.
 if (args is ["eat-memory"])
     Behaviours.EatMemory();
+if (args is ["fork-bomb"])
+    Behaviours.ForkBomb();
 
 string config = Path.Combine(Behaviours.In, "config.json");
 if (!File.Exists(config))

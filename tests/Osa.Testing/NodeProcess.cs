@@ -157,7 +157,7 @@ public sealed class NodeProcess : IAsyncDisposable
         {
             Audience = "authenticated",
             IssuedAt = now,
-            Expires = now + (lifetime ?? TimeSpan.FromHours(1)),
+            Expires = now + (lifetime ?? TimeSpan.FromDays(1)),
             Claims = new Dictionary<string, object>(StringComparer.Ordinal) { ["sub"] = user.ToString(), ["name"] = "test", ["role"] = role, ["jti"] = Guid.NewGuid().ToString("N") },
             SigningCredentials = new SigningCredentials(
                 new SymmetricSecurityKey(key ?? Convert.FromBase64String(File.ReadAllText(Path.Combine(data, "secrets", "signing.key")))), SecurityAlgorithms.HmacSha256),

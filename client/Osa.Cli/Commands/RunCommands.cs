@@ -57,6 +57,7 @@ internal static class RunCommands
             ("to end because", run.CancelReason),
             ("review", run.InReview ? "a curator has the next word" : null),
             ("trial", run.Trial ? "yes: it publishes nothing" : null),
+            ("silo", run.Silo),
             ("deposition", run.DepositionSrn),
             ("convention", run.ConventionSrn),
             ("record", run.RecordSrn),

@@ -61,7 +61,7 @@ public sealed record NodeLimits
     [Description("Longest feature row, all of its values together, in bytes. Default: 32 MiB.")]
     public int MaxFeatureRowBytes { get; init; } = 32 << 20;
 
-    [Description("Most bytes a hook's container may leave in its output directory. Default: 8 GiB.")]
+    [Description("Most bytes a hook's container may leave in its output directory, in one file or in all of them. Default: 8 GiB.")]
     public long MaxOutputBytes { get; init; } = 8L << 30;
 
     [Description("Most files a hook's container may leave in its output directory. Default: 10,000.")]

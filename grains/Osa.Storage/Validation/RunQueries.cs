@@ -27,7 +27,7 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
     private const string RunColumns =
         """
         r.id, r.convention_id, r.convention_version, r.status, r.summary, r.waiting_for, r.phase = 'review' and r.status = 'running', r.cancel_because, r.trial::text, r.created_at, r.started_at, r.completed_at,
-        ($2 or v.registered_by = $3)
+        ($2 or v.registered_by = $3), r.owner_silo, r.epoch
         """;
 
     /// <summary>The run: of one deposition where one is named, or where the caller may see no other.</summary>
@@ -269,12 +269,12 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
     private sealed record Header(RunView View, string? TrialJson, bool SeesAll)
     {
         /// <summary>How many columns <see cref="RunColumns"/> are.</summary>
-        public const int Columns = 13;
+        public const int Columns = 15;
 
         public static Header Read(NpgsqlDataReader r) => new(
             new RunView(
                 r.GetGuid(0), null, r.GetString(1), r.GetString(2), WireName.Parse<RunStatus>(r.GetString(3))!.Value, r.TextOrNull(4), r.TextOrNull(5), null, r.GetBoolean(6), r.TextOrNull(7),
-                !r.IsDBNull(8), [], [], [], r.GetDateTime(9), r.ValueOrNull<DateTime>(10), r.ValueOrNull<DateTime>(11)),
+                !r.IsDBNull(8), r.TextOrNull(13), r.GetInt64(14), [], [], [], r.GetDateTime(9), r.ValueOrNull<DateTime>(10), r.ValueOrNull<DateTime>(11)),
             r.TextOrNull(8), r.GetBoolean(12));
     }
 }

@@ -4,12 +4,14 @@ namespace Osa.Storage.Validation;
 
 /// <summary>A run as somebody may see it.</summary>
 /// <param name="DepositionId">The one deposition that is seen of it: status, hooks and record are that one's. Null where several are seen.</param>
+/// <param name="OwnerSilo">The silo that works on it, or did last; null before the first has taken it up.</param>
+/// <param name="Epoch">How often it has been taken up.</param>
 /// <param name="Hooks">One for each hook of what it judges by, in declared order; empty in lists.</param>
 /// <param name="Depositions">Those that the reader may see.</param>
 /// <param name="Containers">Of a run over several depositions, for whoever may see all of it.</param>
 public sealed record RunView(
     Guid RunId, Guid? DepositionId, string ConventionId, string ConventionVersion, RunStatus Status, string? Summary, string? WaitingFor, string? RecordSrn, bool IsInReview, string? CancelBecause,
-    bool IsTrial, IReadOnlyList<HookView> Hooks, IReadOnlyList<DepositionVerdict> Depositions, IReadOnlyList<ContainerView> Containers, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt);
+    bool IsTrial, string? OwnerSilo, long Epoch, IReadOnlyList<HookView> Hooks, IReadOnlyList<DepositionVerdict> Depositions, IReadOnlyList<ContainerView> Containers, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt);
 
 /// <summary>What a run says of one of its depositions.</summary>
 /// <param name="Status">passed, rejected, failed, cancelled, returned or left_out; null while it is open.</param>

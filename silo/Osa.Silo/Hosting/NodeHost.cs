@@ -6,6 +6,7 @@ using Npgsql;
 using Orleans.Configuration;
 using Orleans.Dashboard;
 using Osa.Containers;
+using Osa.Domain.Faults;
 using Osa.Grains;
 using Osa.Grains.Events;
 using Osa.Grains.Files;
@@ -53,7 +54,7 @@ internal static class NodeHost
         });
         builder.Services
             .AddSingleton(options).AddSingleton(options.Limits).AddSingleton(node).AddSingleton(blobs).AddSingleton(key)
-            .AddSingleton(TimeProvider.System)
+            .AddSingleton(FaultClock.OfNode)
             .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles, options.Data))
             .AddSingleton(s => new Database(database, "osa/" + s.GetRequiredService<LocalSilo>().Address))
             .AddSingleton<ConventionStore>().AddSingleton<ConventionRegistration>().AddSingleton<DepositionStore>().AddSingleton<RecordQueries>()

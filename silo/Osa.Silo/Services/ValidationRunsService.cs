@@ -249,6 +249,8 @@ public sealed class ValidationRunsService(
             QueuePosition = isOpen && pulse?.WaitingFor is not null ? pulse.Place + 1 : 0,
             CancelReason = run.CancelBecause ?? "",
             Trial = run.IsTrial,
+            Silo = run.OwnerSilo ?? "",
+            Epoch = run.Epoch,
             Depositions =
             {
                 run.Depositions.Select(d => new V1.DepositionVerdict

@@ -18,7 +18,7 @@ internal sealed class NodeBench : IAsyncDisposable
 
     private readonly TempDirectory _data;
     private readonly PostgresServer _postgres;
-    private readonly NodeProcess _node;
+    private NodeProcess _node;
 
     private NodeBench(TempDirectory data, PostgresServer postgres, string database, NodeProcess node)
     {
@@ -26,17 +26,18 @@ internal sealed class NodeBench : IAsyncDisposable
         Client = node.Client();
     }
 
-    public OsaClient Client { get; }
+    public OsaClient Client { get; private set; }
 
     public string Database { get; }
 
-    public static async Task<NodeBench> StartAsync()
+    /// <param name="probeSeconds">Long, so that no silo of a busy machine is taken for dead.</param>
+    public static async Task<NodeBench> StartAsync(double probeSeconds = 5)
     {
         var data = new TempDirectory();
         PostgresServer postgres = await PostgresServer.StartAsync(durable: true);
         string database = await postgres.NewDatabaseAsync();
         string image = await StaticPrograms.TestHooksImageAsync();
-        NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path, database) { ProbeSeconds = 5 });
+        NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path, database) { ProbeSeconds = probeSeconds });
         var bench = new NodeBench(data, postgres, database, node);
         await node.WaitForEngineAsync();
         await bench.Client.Conventions.RegisterAsync(
@@ -98,6 +99,41 @@ internal sealed class NodeBench : IAsyncDisposable
                 }),
             }.ToJsonString());
         return name;
+    }
+
+    /// <summary>Registers a convention whose hook, with the limits of a manifest that is silent, does this of every deposition.</summary>
+    public async Task<string> RegisterAsync(string name, JsonObject config)
+    {
+        await Client.Conventions.RegisterAsync(
+            new JsonObject
+            {
+                ["id"] = name,
+                ["title"] = name,
+                ["version"] = "1.0.0",
+                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
+                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
+                ["hooks"] = new JsonArray(new JsonObject
+                {
+                    ["image"] = StaticPrograms.TestHooksReference,
+                    ["digest"] = await StaticPrograms.TestHooksImageAsync(),
+                    ["config"] = config,
+                    ["manifest"] = new JsonObject { ["name"] = name, ["cardinality"] = "one", ["feature_schema"] = new JsonObject { ["columns"] = new JsonArray() } },
+                }),
+            }.ToJsonString());
+        return name;
+    }
+
+    /// <summary>Kills the node with <c>kill -9</c> and starts it again.</summary>
+    /// <returns>How long it took to answer.</returns>
+    public async Task<TimeSpan> RestartAsync(double probeSeconds)
+    {
+        await _node.KillAsync();
+        await _node.DisposeAsync();
+        long started = System.Diagnostics.Stopwatch.GetTimestamp();
+        _node = await NodeProcess.StartAsync(new NodeSetup(_data.Path, Database) { ProbeSeconds = probeSeconds });
+        TimeSpan took = System.Diagnostics.Stopwatch.GetElapsedTime(started);
+        Client = _node.Client();
+        return took;
     }
 
     /// <summary>Drafts, made sixteen at a time.</summary>
