@@ -12,11 +12,14 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     private static readonly string[] Points =
-        ["submit.before_write", "submit.before_commit", "unit.before_attempt", "unit.before_result", "verdict.before_write", "verdict.before_commit"];
+        ["submit.before_write", "submit.before_commit", "unit.before_attempt", "unit.before_result", "verdict.before_write", "verdict.copied", "verdict.before_commit"];
+
+    // Of the short form: in a submit, between container and result, and in the middle of a COPY.
+    private static readonly string[] Some = ["submit.before_commit", "unit.before_result", "verdict.copied"];
 
     private TestCluster Cluster => pair.Cluster;
 
-    public static TheoryData<string> EveryPoint => [.. Points];
+    public static TheoryData<string> EveryPoint => TestLength.IsLong ? [.. Points] : [.. Some];
 
     /// <summary>Drawn with the seed, in the long form alone. Half of them wake before, while or shortly after they are declared dead.</summary>
     public static TheoryData<int, string, double?> FiftySleeps
@@ -34,6 +37,8 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
         }
     }
 
+    public static TheoryData<string> NinetySeconds => TestLength.IsLong ? ["unit.started", "verdict.copied"] : [];
+
     [Theory]
     [MemberData(nameof(EveryPoint))]
     public Task A_silo_that_sleeps_through_the_work_of_its_successor_changes_nothing_when_it_wakes(string point)
@@ -46,6 +51,11 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
     [MemberData(nameof(FiftySleeps))]
     public Task A_silo_that_sleeps_somewhere_for_some_time_loses_nothing_and_does_nothing_twice(int seed, string point, double? seconds) =>
         Cluster.ExplainAsync(() => PauseAsync(point, seconds is { } s ? TimeSpan.FromSeconds(s) : null, new Random(seed)));
+
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(NinetySeconds))]
+    public Task A_silo_that_sleeps_for_ninety_seconds_in_the_middle_changes_nothing(string point) =>
+        Cluster.ExplainAsync(() => PauseAsync(point, TimeSpan.FromSeconds(90), new Random(TestLength.Seed)));
 
     /// <param name="wakeAfter">How long the silo sleeps; null: until its successor has brought the run to its verdict.</param>
     private async Task PauseAsync(string point, TimeSpan? wakeAfter, Random random)

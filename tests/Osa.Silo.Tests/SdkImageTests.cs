@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Osa.Client.Depositions;
-using Osa.Testing;
 using Osa.V1;
 
 namespace Osa.Silo.Tests;

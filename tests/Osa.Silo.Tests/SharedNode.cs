@@ -26,7 +26,9 @@ public sealed class SharedNode : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Documents.HooksDigest = await StaticPrograms.TestHooksImageAsync();
-        _archive = await Archive.StartAsync(_data.Path);
+        NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(_data.Path) { IsCovered = true });
+        _archive = Archive.Of(node, _data.Path);
+        await node.WaitForEngineAsync();
         JsonObject document = Documents.Convention(Obedient, "1.0.0", Documents.Hook(ObedientHook, Documents.RowColumns));
         await Archive.RegisterAsync(document);
     }

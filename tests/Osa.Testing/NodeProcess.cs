@@ -21,6 +21,9 @@ public sealed record NodeSetup(string Data, string? Database = null)
     /// <summary>A point at which it kills itself, armed before it starts.</summary>
     public string? KillAt { get; init; }
 
+    /// <summary>Its lines count as covered when coverage is measured, which costs it a third of its speed.</summary>
+    public bool IsCovered { get; init; }
+
     /// <summary>Further variables, <c>OSA_…</c>.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
@@ -104,6 +107,11 @@ public sealed class NodeProcess : IAsyncDisposable
         }.Concat(setup.Environment.Select(e => new KeyValuePair<string, string?>(e.Key, e.Value))))
         {
             start.Environment[name] = value;
+        }
+
+        if (!setup.IsCovered)
+        {
+            start.Environment["CORECLR_ENABLE_PROFILING"] = "0";
         }
 
         var node = new NodeProcess(Process.Start(start)!, setup, address, faults);
