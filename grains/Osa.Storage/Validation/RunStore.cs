@@ -15,7 +15,7 @@ public sealed class FenceLostException(Guid runId) : Exception($"Run {runId} was
 
 /// <summary>A run as its owner sees it after claiming it.</summary>
 /// <param name="Setbacks">Infrastructure failures in a row.</param>
-/// <param name="SetBackFor">Since the first of them.</param>
+/// <param name="SetBackFor">Since the first of them after the newest container was claimed.</param>
 /// <param name="Phase"><c>hooks</c>, or <c>review</c>: they are done, and curators have the next word.</param>
 /// <param name="CancelBecause">Set once somebody wished it to end.</param>
 /// <param name="IsOpen">Further submissions may join until its first container is claimed.</param>
@@ -175,7 +175,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                       where used.slots < $13 and used.memory + $11 <= $14 and (used.cpu + $12 <= $15 or used.slots = 0)
                       returning 1),
                     moved as (
-                      update osa.validation_runs r set engine_id = $9, waiting_for = null, next_step_at = now() + $16
+                      update osa.validation_runs r set engine_id = $9, waiting_for = null, setback_since = null, next_step_at = now() + $16
                       from fence where r.id = fence.id and exists (select from claimed))
                     select exists (select from fence), exists (select from claimed)
                     """,

@@ -5,11 +5,12 @@ using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Osa.Domain.Access;
 using Osa.Domain.Errors;
+using Osa.Domain.Faults;
 
 namespace Osa.Silo.Access;
 
 /// <summary>Reads the bearer token, and lets an operation begin only for its minimum role.</summary>
-public sealed class CallerInterceptor(OperationRoles roles, SigningKey key, TimeProvider time) : Interceptor
+public sealed class CallerInterceptor(OperationRoles roles, SigningKey key) : Interceptor
 {
     /// <summary>The audience of every token of this system.</summary>
     public const string Audience = "authenticated";
@@ -18,6 +19,9 @@ public sealed class CallerInterceptor(OperationRoles roles, SigningKey key, Time
     private static readonly object CallerKey = new();
 
     private const int RememberedTokens = 10_000;
+
+    // Whoever signed a token read a clock on the wall.
+    private static readonly TimeProvider Wall = FaultClock.OfNode;
 
     private readonly ConcurrentDictionary<string, (Caller Caller, DateTime Expires)> _remembered = new(StringComparer.Ordinal);
     private readonly JsonWebTokenHandler _handler = new() { MapInboundClaims = false };
@@ -29,7 +33,7 @@ public sealed class CallerInterceptor(OperationRoles roles, SigningKey key, Time
         ValidateIssuer = false,
         RequireExpirationTime = true,
         LifetimeValidator = (notBefore, expires, _, _) =>
-            expires > time.GetUtcNow().UtcDateTime && (notBefore is null || notBefore <= time.GetUtcNow().UtcDateTime.AddMinutes(1)),
+            expires > Wall.GetUtcNow().UtcDateTime && (notBefore is null || notBefore <= Wall.GetUtcNow().UtcDateTime.AddMinutes(1)),
     };
 
     public static Caller CallerOf(ServerCallContext context) => (Caller)context.UserState[CallerKey];
@@ -89,7 +93,7 @@ public sealed class CallerInterceptor(OperationRoles roles, SigningKey key, Time
         }
 
         // A signature that was good stays good until the token expires; a client sends the same one with every call.
-        if (_remembered.TryGetValue(header, out (Caller Caller, DateTime Expires) known) && known.Expires > time.GetUtcNow().UtcDateTime)
+        if (_remembered.TryGetValue(header, out (Caller Caller, DateTime Expires) known) && known.Expires > Wall.GetUtcNow().UtcDateTime)
         {
             return known.Caller;
         }

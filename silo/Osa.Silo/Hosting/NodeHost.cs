@@ -54,7 +54,7 @@ internal static class NodeHost
         });
         builder.Services
             .AddSingleton(options).AddSingleton(options.Limits).AddSingleton(node).AddSingleton(blobs).AddSingleton(key)
-            .AddSingleton(FaultClock.OfNode)
+            .AddSingleton<TimeProvider>(new SteadyClock(FaultClock.OfNode))
             .AddSingleton(s => LocalSilo.Of(s.GetRequiredService<ILocalSiloDetails>(), s.GetRequiredService<IOptions<ClusterOptions>>().Value, options.NodeRoles, options.Data))
             .AddSingleton(s => new Database(database, "osa/" + s.GetRequiredService<LocalSilo>().Address))
             .AddSingleton<ConventionStore>().AddSingleton<ConventionRegistration>().AddSingleton<DepositionStore>().AddSingleton<RecordQueries>()
