@@ -48,7 +48,7 @@ public sealed class FaultTests : IAsyncLifetime
             string name = await RunningAsync(run);
             _engine.Leave();
             await DockerAsync("kill", name);
-            await Task.Delay(TimeSpan.FromSeconds(2));
+            await Eventually.True(async () => await Cluster.ScalarAsync<int>("select setbacks from osa.validation_runs where id = $1", run) > 0, Patience, "nobody has noticed");
             _engine.Return();
         });
         await PublishesAsync("a container removed by hand", async run => await DockerAsync("rm", "--force", await RunningAsync(run)));

@@ -59,11 +59,8 @@ public sealed class RandomKillTests(ITestOutputHelper output)
         while (!over.IsCancellationRequested)
         {
             // More than can run at a time, and no more than that is over soon after the last kill.
-            if (await cluster.ScalarAsync<long>("select count(*) from osa.validation_runs where status in ('pending', 'running')") > MostOpen)
-            {
-                await Task.Delay(50, CancellationToken.None);
-                continue;
-            }
+            await Eventually.True(
+                async () => await cluster.ScalarAsync<long>("select count(*) from osa.validation_runs where status in ('pending', 'running')") <= MostOpen, Patience, () => "the runs do not end\n" + cluster.Logs());
 
             bool isRejected = random.Next(5) == 0;
             int rows = random.Next(9);

@@ -187,18 +187,22 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>Rows of the database, which may have been away: then it is asked again.</summary>
     public async Task<List<T>> ReadAsync<T>(string sql, Func<NpgsqlDataReader, T> read, params object[] parameters)
     {
-        var waited = Stopwatch.StartNew();
-        while (true)
-        {
-            try
+        string away = "";
+        return await Eventually.Value(
+            async () =>
             {
-                return await ReadOnceAsync(sql, read, parameters);
-            }
-            catch (NpgsqlException e) when (e.IsTransient && waited.Elapsed < Patience)
-            {
-                await Task.Delay(50);
-            }
-        }
+                try
+                {
+                    return await ReadOnceAsync(sql, read, parameters);
+                }
+                catch (NpgsqlException e) when (e.IsTransient)
+                {
+                    away = e.Message;
+                    return null;
+                }
+            },
+            Patience,
+            () => away);
     }
 
     private async Task<List<T>> ReadOnceAsync<T>(string sql, Func<NpgsqlDataReader, T> read, object[] parameters)

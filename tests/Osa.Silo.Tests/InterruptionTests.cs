@@ -191,20 +191,17 @@ public sealed class InterruptionTests
     public async Task Where_the_engine_stays_away_depositions_go_back_with_the_reason_and_one_call_drives_them_again()
     {
         using var data = new TempDirectory();
-        (string id, string table, string socket) = (Documents.NewId("away"), Documents.NewTable("away"), data["docker.sock"]);
+        (string id, string table) = (Documents.NewId("away"), Documents.NewTable("away"));
+        await using EngineProxy engine = await EngineProxy.StartAsync(data["docker.sock"]);
         await using Archive archive = await Archive.StartAsync(
-            data.Path, await PostgresServer.CreateDatabaseAsync(), engine: false, ("OSA_ENGINE", "unix://" + socket), ("OSA_LIMITS__MaxSetbackSeconds", "4"));
-        (DepositionHandle Deposition, RunHandle Run) running;
-        (DepositionHandle Deposition, RunHandle Run) waiting;
-        await using (await EngineDoor.OpenAsync(socket, Environment.UserName))
-        {
-            await archive.Node.WaitForEngineAsync();
-            await archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));
-            running = await archive.SubmitAsync(id, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(120), Documents.Rows(1)));
-            await Archive.WaitUntilTheHookRunsAsync(running.Run);
-        }
+            data.Path, await PostgresServer.CreateDatabaseAsync(), engine: true, ("OSA_ENGINE", engine.Address.ToString()), ("OSA_LIMITS__MaxSetbackSeconds", "4"));
+        await archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));
+        (DepositionHandle Deposition, RunHandle Run) running = await archive.SubmitAsync(
+            id, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(120), Documents.Rows(1)));
+        await Archive.WaitUntilTheHookRunsAsync(running.Run);
 
-        waiting = await archive.SubmitAsync(id, Documents.Rows(2));
+        engine.Leave();
+        (DepositionHandle Deposition, RunHandle Run) waiting = await archive.SubmitAsync(id, Documents.Rows(2));
         ValidationRun[] ended = await Expect.AllAsync([Archive.VerdictAsync(running.Run), Archive.VerdictAsync(waiting.Run)]);
 
         Assert.All(ended, r => Assert.Equal(RunStatus.Failed, r.Status));
@@ -215,8 +212,7 @@ public sealed class InterruptionTests
             Expect.Says("no fault of the deposition", Assert.Single(d.Reasons));
         });
 
-        File.Delete(socket);
-        await using EngineDoor back = await EngineDoor.OpenAsync(socket, Environment.UserName);
+        engine.Return();
         string again = (await new Door(archive, "depositor", "ada").Runs.RedriveAsync(new RedriveRunRequest { Srn = waiting.Run.Srn })).RunSrn;
         ValidationRun passed = await Archive.VerdictAsync(archive.Ada.Runs.Handle(again));
         Assert.True(passed.Status == RunStatus.Passed, passed.Summary);

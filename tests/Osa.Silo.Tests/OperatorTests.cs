@@ -93,6 +93,30 @@ public sealed class OperatorTests(SharedNode shared)
     }
 
     [Fact]
+    public async Task A_claim_on_an_engine_that_nobody_reaches_is_listed_as_stuck()
+    {
+        (_, ValidationRun run) = await Archive.JudgeAsync(shared.Obedient, Documents.Rows(1));
+        Guid id = Archive.IdOf(run.Srn);
+        await Archive.QueryAsync(
+            """
+            insert into osa.run_units (run_id, hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, engine_id, container_name, memory_bytes, cpu, claimed_at)
+            values ($1, 9, 0, 1, 'gone', 0, 0, 'an engine that was taken away', 'osa-gone', 1, 1, now() - interval '1 minute')
+            """,
+            id);
+        try
+        {
+            StuckItem stuck = Assert.Single(await Archive.Admin.Node.StuckAsync(), s => s.Kind == "claim");
+            Assert.Equal(run.Srn, stuck.Subject);
+            Expect.Says("an engine that was taken away", stuck.Reason);
+            Assert.InRange(stuck.LateSeconds, 60, 120);
+        }
+        finally
+        {
+            await Archive.QueryAsync("delete from osa.run_units where run_id = $1 and hook = 'gone'", id);
+        }
+    }
+
+    [Fact]
     public async Task Bash_completes_commands_and_options()
     {
         string program = Path.Combine(TestHooks.Support.StaticPrograms.SolutionDirectory, "artifacts", "bin", "Osa.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name);

@@ -15,7 +15,7 @@ public sealed class UnprivilegedNodeTests
         Assert.SkipUnless(Unprivileged.IsPossible, "Only root can start the node as somebody else.");
         using var data = new TempDirectory();
         await GiveAsync(data.Path);
-        await using EngineDoor door = await EngineDoor.OpenAsync(data["docker.sock"], User);
+        await using EngineProxy door = await EngineProxy.StartAsync(data["docker.sock"], User);
         await using NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path)
         {
             User = User,

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Osa.Testing;
 
-/// <summary>A socket of the container engine through which a test makes it fail: away, refusing some calls, or answering nobody.</summary>
+/// <summary>A socket of the container engine through which a test makes it fail: away, refusing some calls, or losing an answer. For one user, it is what membership in the group <c>docker</c> gives elsewhere.</summary>
 public sealed class EngineProxy : IAsyncDisposable
 {
     private const string Engine = "/var/run/docker.sock";
@@ -38,7 +38,8 @@ public sealed class EngineProxy : IAsyncDisposable
     /// <summary>Every so many calls, one is answered with 500 and never reaches the engine; 0: none.</summary>
     public int FailEvery { get; set; }
 
-    public static async Task<EngineProxy> StartAsync(string path)
+    /// <param name="user">Whose it is; null for the user of the tests.</param>
+    public static async Task<EngineProxy> StartAsync(string path, string? user = null)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -52,6 +53,11 @@ public sealed class EngineProxy : IAsyncDisposable
         var proxy = new EngineProxy(server, path);
         server.Run(proxy.ForwardAsync);
         await server.StartAsync();
+        if (user is not null && await Unprivileged.RunAsync("chown", user, path) is (not 0, var refusal))
+        {
+            throw new InvalidOperationException(refusal);
+        }
+
         return proxy;
     }
 

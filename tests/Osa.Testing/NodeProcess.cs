@@ -102,8 +102,6 @@ public sealed class NodeProcess : IAsyncDisposable
             ["OSA_PROBE"] = probe,
             ["OSA_PROBE_SECONDS"] = setup.ProbeSeconds.ToString(CultureInfo.InvariantCulture),
             ["OSA_FAULTS"] = faults,
-            // It lives for seconds: profiling what it runs, to compile it better later, is a sixth of its work.
-            ["DOTNET_TieredPGO"] = "0",
         }.Concat(setup.Environment.Select(e => new KeyValuePair<string, string?>(e.Key, e.Value))))
         {
             start.Environment[name] = value;

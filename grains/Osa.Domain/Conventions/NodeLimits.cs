@@ -97,7 +97,6 @@ public sealed record NodeLimits
         MaxOutputBytes = long.MaxValue,
         MaxOutputFiles = int.MaxValue,
         MaxFileNameBytes = int.MaxValue,
-        MaxSetbackSeconds = double.MaxValue,
     };
 
     /// <summary>Every limit by its name, for people.</summary>

@@ -31,7 +31,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     private readonly ConventionStore _conventions;
     private readonly UnitRunner _units;
     private readonly LocalSilo _silo;
-    private readonly TimeSpan _patience;
+    private readonly NodeLimits _limits;
     private readonly TimeProvider _time;
     private readonly ILogger<ValidationRunGrain> _logger;
     private readonly RunPulseSource _pulse;
@@ -46,7 +46,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         RunStore runs, VerdictTransaction verdicts, ConventionStore conventions, UnitRunner units, LocalSilo silo, NodeLimits limits, TimeProvider time, ILogger<ValidationRunGrain> logger)
     {
         (_runs, _verdicts, _conventions, _units, _silo, _time, _logger) = (runs, verdicts, conventions, units, silo, time, logger);
-        _patience = TimeSpan.FromSeconds(limits.MaxSetbackSeconds);
+        _limits = limits;
         _pulse = new RunPulseSource(time);
         _retry = new ResiliencePipelineBuilder { TimeProvider = time }
             .AddRetry(new RetryStrategyOptions
@@ -193,7 +193,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
             await RunHooksAsync(drive, null, cancellation);
         }
-        catch (Exception e) when (run.SetBackFor > _patience && e is not FenceLostException and not ElsewhereException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (run.SetBackFor.TotalSeconds > _limits.MaxSetbackSeconds && e is not FenceLostException and not ElsewhereException && !cancellation.IsCancellationRequested)
         {
             string reason = $"Infrastructure was away for {run.SetBackFor:d\\.hh\\:mm\\:ss}, which is no fault of the deposition: {Said(e)}. Drive the run again when it is back";
             LogGivenUp(_logger, RunId, reason);

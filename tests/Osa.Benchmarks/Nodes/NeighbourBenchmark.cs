@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Osa.Client.Depositions;
+using Osa.Testing;
 
 namespace Osa.Benchmarks.Nodes;
 
@@ -18,8 +19,11 @@ internal sealed class NeighbourBenchmark : IBenchmark
         double quiet = await LatencyAsync(node, Samples);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         Task[] beside = [.. hostile.Select(h => KeepRunningAsync(node, h, over.Token))];
-        // Both are at it.
-        await Task.Delay(TimeSpan.FromSeconds(5), cancellation);
+        foreach (string convention in hostile)
+        {
+            await Eventually.True(async () => await node.HasRunningAsync(convention), TimeSpan.FromSeconds(60), $"{convention} does not run");
+        }
+
         double loud = await LatencyAsync(node, Samples);
         await over.CancelAsync();
         await Task.WhenAll(beside);

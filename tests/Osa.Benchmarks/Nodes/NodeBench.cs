@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Npgsql;
 using Osa.Client;
 using Osa.Client.Depositions;
 using Osa.Client.Runs;
@@ -36,92 +37,25 @@ internal sealed class NodeBench : IAsyncDisposable
         var data = new TempDirectory();
         PostgresServer postgres = await PostgresServer.StartAsync(durable: true);
         string database = await postgres.NewDatabaseAsync();
-        string image = await StaticPrograms.TestHooksImageAsync();
         NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path, database) { ProbeSeconds = probeSeconds });
         var bench = new NodeBench(data, postgres, database, node);
         await node.WaitForEngineAsync();
-        await bench.Client.Conventions.RegisterAsync(
-            new JsonObject
-            {
-                ["id"] = Convention,
-                ["title"] = "Benchmark",
-                ["version"] = "1.0.0",
-                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
-                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
-                ["hooks"] = new JsonArray(new JsonObject
-                {
-                    ["image"] = StaticPrograms.TestHooksReference,
-                    ["digest"] = image,
-                    ["limits"] = new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "64m", ["cpu"] = "1.0" },
-                    ["manifest"] = new JsonObject
-                    {
-                        ["name"] = "nothing",
-                        ["record_schema"] = "Nothing",
-                        ["cardinality"] = "one",
-                        ["feature_schema"] = new JsonObject { ["columns"] = new JsonArray() },
-                    },
-                }),
-            }.ToJsonString());
+        await bench.RegisterAsync(Convention, null, new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "64m", ["cpu"] = "1.0" });
         return bench;
     }
 
     /// <summary>Registers a convention with one hook, which takes batches and does the same of every deposition.</summary>
-    public async Task<string> RegisterBatchAsync(string name, JsonObject config, bool share = false)
+    public Task<string> RegisterBatchAsync(string name, JsonObject config, bool share = false)
     {
-        string image = await StaticPrograms.TestHooksImageAsync();
         static JsonObject Column(string column, string type, string? format = null) => new() { ["name"] = column, ["json_type"] = type, ["format"] = format, ["required"] = false };
-        await Client.Conventions.RegisterAsync(
-            new JsonObject
-            {
-                ["id"] = name,
-                ["title"] = name,
-                ["version"] = "1.0.0",
-                ["share"] = share,
-                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
-                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
-                ["hooks"] = new JsonArray(new JsonObject
-                {
-                    ["image"] = StaticPrograms.TestHooksReference,
-                    ["digest"] = image,
-                    ["config"] = config,
-                    ["limits"] = new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "128m", ["cpu"] = "1.0" },
-                    ["manifest"] = new JsonObject
-                    {
-                        ["name"] = name,
-                        ["contract"] = "batch",
-                        ["cardinality"] = "many",
-                        ["feature_schema"] = new JsonObject
-                        {
-                            ["columns"] = new JsonArray(
-                                Column("label", "string"), Column("position", "integer"), Column("score", "number"), Column("significant", "boolean"), Column("measured_at", "string", "date-time"), Column("details", "object")),
-                        },
-                    },
-                }),
-            }.ToJsonString());
-        return name;
+        return RegisterAsync(
+            name, config, new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "128m", ["cpu"] = "1.0" }, "batch",
+            [Column("label", "string"), Column("position", "integer"), Column("score", "number"), Column("significant", "boolean"), Column("measured_at", "string", "date-time"), Column("details", "object")], share);
     }
 
-    /// <summary>Registers a convention whose hook, with the limits of a manifest that is silent, does this of every deposition.</summary>
-    public async Task<string> RegisterAsync(string name, JsonObject config)
-    {
-        await Client.Conventions.RegisterAsync(
-            new JsonObject
-            {
-                ["id"] = name,
-                ["title"] = name,
-                ["version"] = "1.0.0",
-                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
-                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
-                ["hooks"] = new JsonArray(new JsonObject
-                {
-                    ["image"] = StaticPrograms.TestHooksReference,
-                    ["digest"] = await StaticPrograms.TestHooksImageAsync(),
-                    ["config"] = config,
-                    ["manifest"] = new JsonObject { ["name"] = name, ["cardinality"] = "one", ["feature_schema"] = new JsonObject { ["columns"] = new JsonArray() } },
-                }),
-            }.ToJsonString());
-        return name;
-    }
+    /// <summary>Registers a convention with one hook, which does the same of every deposition.</summary>
+    /// <param name="limits">Null for those of a manifest that is silent.</param>
+    public Task<string> RegisterAsync(string name, JsonObject? config, JsonObject? limits = null) => RegisterAsync(name, config, limits, "record", []);
 
     /// <summary>Kills the node with <c>kill -9</c> and starts it again.</summary>
     /// <returns>How long it took to answer.</returns>
@@ -164,10 +98,42 @@ internal sealed class NodeBench : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether a container of one of the convention's runs is at work.</summary>
+    public async Task<bool> HasRunningAsync(string convention)
+    {
+        await using NpgsqlDataSource database = NpgsqlDataSource.Create(Database);
+        await using NpgsqlCommand command = database.CreateCommand("select exists (select from osa.run_units u join osa.validation_runs r on r.id = u.run_id where r.convention_id = $1 and u.state = 'claimed')");
+        command.Parameters.Add(new NpgsqlParameter { Value = convention });
+        return (bool)(await command.ExecuteScalarAsync())!;
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _node.DisposeAsync();
         await _postgres.DisposeAsync();
         _data.Dispose();
+    }
+
+    private async Task<string> RegisterAsync(string name, JsonObject? config, JsonObject? limits, string contract, JsonArray columns, bool share = false)
+    {
+        await Client.Conventions.RegisterAsync(
+            new JsonObject
+            {
+                ["id"] = name,
+                ["title"] = name,
+                ["version"] = "1.0.0",
+                ["share"] = share,
+                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
+                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
+                ["hooks"] = new JsonArray(new JsonObject
+                {
+                    ["image"] = StaticPrograms.TestHooksReference,
+                    ["digest"] = await StaticPrograms.TestHooksImageAsync(),
+                    ["config"] = config,
+                    ["limits"] = limits,
+                    ["manifest"] = new JsonObject { ["name"] = name, ["contract"] = contract, ["cardinality"] = "many", ["feature_schema"] = new JsonObject { ["columns"] = columns } },
+                }),
+            }.ToJsonString());
+        return name;
     }
 }
