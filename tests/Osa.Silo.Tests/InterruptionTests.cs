@@ -213,6 +213,7 @@ public sealed class InterruptionTests
         });
 
         engine.Return();
+        await archive.Node.WaitForEngineAsync();
         string again = (await new Door(archive, "depositor", "ada").Runs.RedriveAsync(new RedriveRunRequest { Srn = waiting.Run.Srn })).RunSrn;
         ValidationRun passed = await Archive.VerdictAsync(archive.Ada.Runs.Handle(again));
         Assert.True(passed.Status == RunStatus.Passed, passed.Summary);
