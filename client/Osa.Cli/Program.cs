@@ -37,6 +37,7 @@ internal static class Program
             CurateCommands.Create(),
             RecordCommands.Create(),
             FeatureCommands.Create(),
+            SourceCommands.Create(),
             EventCommands.Create(),
             CompletionCommand.Create(),
         };

@@ -10,6 +10,7 @@ using Osa.Client.Queries;
 using Osa.Client.Records;
 using Osa.Client.Reviews;
 using Osa.Client.Runs;
+using Osa.Client.Sources;
 
 namespace Osa.Client;
 
@@ -32,6 +33,7 @@ public sealed class OsaClient : IDisposable
         Features = new FeaturesClient(new V1.Features.FeaturesClient(channel), calls);
         Queries = new QueriesClient(new V1.Queries.QueriesClient(channel), calls);
         Events = new EventsClient(new V1.Events.EventsClient(channel), calls);
+        Sources = new SourcesClient(new V1.Sources.SourcesClient(channel), calls);
         Node = new NodeClient(new V1.Node.NodeClient(channel), calls);
     }
 
@@ -50,6 +52,8 @@ public sealed class OsaClient : IDisposable
     public QueriesClient Queries { get; }
 
     public EventsClient Events { get; }
+
+    public SourcesClient Sources { get; }
 
     public NodeClient Node { get; }
 

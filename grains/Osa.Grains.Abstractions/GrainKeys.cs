@@ -3,6 +3,7 @@ using Osa.Grains.Conventions;
 using Osa.Grains.Depositions;
 using Osa.Grains.Features;
 using Osa.Grains.Hosts;
+using Osa.Grains.Sources;
 using Osa.Grains.Validation;
 
 namespace Osa.Grains;
@@ -20,6 +21,8 @@ public static class GrainKeys
     public static IDepositionGrain Deposition(this IGrainFactory grains, Guid id) => Get<IDepositionGrain>(grains, "dep:" + id.ToString("D", CultureInfo.InvariantCulture));
 
     public static IValidationRunGrain ValidationRun(this IGrainFactory grains, Guid id) => Get<IValidationRunGrain>(grains, "run:" + id.ToString("D", CultureInfo.InvariantCulture));
+
+    public static ISourceGrain Source(this IGrainFactory grains, string conventionId) => Get<ISourceGrain>(grains, "source:" + conventionId);
 
     public static IContainerHostGrain ContainerHost(this IGrainFactory grains, string engineId) => Get<IContainerHostGrain>(grains, "host:" + engineId);
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using Osa.V1;
 
@@ -16,7 +15,7 @@ internal static class EmbargoInput
     public static Embargo? Parse(string? text) =>
         text is null or "none" ? null
         : text == UntilReleased ? new Embargo { UntilReleased = true }
-        : new Embargo { Until = Timestamp.FromDateTimeOffset(Time(text)!.Value) };
+        : new Embargo { Until = Timestamp.FromDateTimeOffset(Moment.Parse(text)!.Value) };
 
     public static string? Show(Embargo? embargo) => embargo?.EndCase switch
     {
@@ -30,14 +29,11 @@ internal static class EmbargoInput
         var option = new Option<string>("--embargo") { Description = $"Hold the record until a date (2027-01-31), an instant (2027-01-31T12:00:00Z), or '{UntilReleased}'; 'none' holds nothing", HelpName = "DATE" };
         option.Validators.Add(static result =>
         {
-            if (result.Tokens is [{ Value: var text }] && text != UntilReleased && text != "none" && Time(text) is null)
+            if (result.Tokens is [{ Value: var text }] && text != UntilReleased && text != "none" && Moment.Parse(text) is null)
             {
                 result.AddError($"--embargo: '{text}' is neither a date such as 2027-01-31, nor '{UntilReleased}', nor 'none'");
             }
         });
         return option;
     }
-
-    private static DateTimeOffset? Time(string text) =>
-        DateTimeOffset.TryParseExact(text, ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mmK"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 }

@@ -1,5 +1,6 @@
 using Osa.Domain.Hooks;
 using Osa.Domain.Schemas;
+using Osa.Domain.Sources;
 
 namespace Osa.Domain.Conventions;
 
@@ -18,6 +19,9 @@ public sealed record ConventionDocument(
 
     /// <summary>Whether submissions of the same moment may share a run, and so the containers of hooks of the batch contract. Default: no.</summary>
     public bool Share { get; init; }
+
+    /// <summary>Where records are pulled from; null where only people deposit.</summary>
+    public SourceDefinition? Source { get; init; }
 }
 
 /// <summary>Who decides about what the hooks passed.</summary>

@@ -6,6 +6,7 @@ using Osa.Domain.Hooks;
 using Osa.Domain.Json;
 using Osa.Domain.Names;
 using Osa.Domain.Schemas;
+using Osa.Domain.Sources;
 
 namespace Osa.Domain.Conventions;
 
@@ -66,13 +67,9 @@ public static partial class ConventionDocumentReader
         List<HookDefinition> hooks = ReadHooks(reader, limits, violations);
         Curation curation = reader.Choice<Curation>("curation", required: false) ?? Curation.Automatic;
         bool share = reader.Flag("share", required: false) ?? false;
-        if (reader.Optional("source") is not null)
-        {
-            reader.Report("source", "unsupported", "must be null: this node does not pull from sources yet; register the convention without one");
-        }
-
+        SourceDefinition? source = reader.Object("source", required: false) is { } upstream ? SourceReader.Read(upstream, limits, violations) : null;
         reader.Close();
-        return new ConventionDocument(id ?? ConventionId.FromTitle(title ?? ""), canonicalVersion, title ?? "", description, schema, files, hooks) { Curation = curation, Share = share };
+        return new ConventionDocument(id ?? ConventionId.FromTitle(title ?? ""), canonicalVersion, title ?? "", description, schema, files, hooks) { Curation = curation, Share = share, Source = source };
     }
 
     private static List<FieldDefinition> ReadSchema(ObjectReader reader, NodeLimits limits, ViolationList violations)

@@ -3,10 +3,12 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Osa.Domain.Hooks;
 using Osa.Domain.Json;
 using Osa.Domain.Names;
 using Osa.Domain.Schemas;
+using Osa.Domain.Sources;
 
 namespace Osa.Domain.Conventions;
 
@@ -48,6 +50,11 @@ public static class ConventionDocumentWriter
         if (document.Share)
         {
             writer.WriteBoolean("share", true);
+        }
+
+        if (document.Source is { } source)
+        {
+            WriteSource(writer, source);
         }
 
         writer.WriteEndObject();
@@ -136,26 +143,54 @@ public static class ConventionDocumentWriter
     private static void WriteHook(Utf8JsonWriter writer, HookDefinition hook)
     {
         writer.WriteStartObject();
-        writer.WriteString("image", hook.Image);
-        WriteOptional(writer, "digest", hook.Digest);
-        if (hook.Config is not null)
+        WriteContainer(writer, hook.Image, hook.Digest, hook.Config, hook.Limits);
+        WriteManifest(writer, hook.Manifest);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteContainer(Utf8JsonWriter writer, string image, string? digest, JsonObject? config, HookLimits limits)
+    {
+        writer.WriteString("image", image);
+        WriteOptional(writer, "digest", digest);
+        if (config is not null)
         {
             writer.WritePropertyName("config");
-            CanonicalJson.Write(writer, hook.Config);
+            CanonicalJson.Write(writer, config);
         }
 
         writer.WriteStartObject("limits");
-        writer.WriteNumber("timeout_seconds", hook.Limits.TimeoutSeconds);
-        writer.WriteString("memory", hook.Limits.MemoryBytes.ToString(CultureInfo.InvariantCulture));
-        writer.WriteString("cpu", ExactNumber.Of(hook.Limits.Cpu).ToPlainText());
-        writer.WriteNumber("pids", hook.Limits.Pids);
-        if (hook.Limits.BatchSize != HookLimits.MaxBatchSize)
+        writer.WriteNumber("timeout_seconds", limits.TimeoutSeconds);
+        writer.WriteString("memory", limits.MemoryBytes.ToString(CultureInfo.InvariantCulture));
+        writer.WriteString("cpu", ExactNumber.Of(limits.Cpu).ToPlainText());
+        writer.WriteNumber("pids", limits.Pids);
+        if (limits.BatchSize != HookLimits.MaxBatchSize)
         {
-            writer.WriteNumber("batch_size", hook.Limits.BatchSize);
+            writer.WriteNumber("batch_size", limits.BatchSize);
         }
 
         writer.WriteEndObject();
-        WriteManifest(writer, hook.Manifest);
+    }
+
+    private static void WriteSource(Utf8JsonWriter writer, SourceDefinition source)
+    {
+        writer.WriteStartObject("source");
+        WriteContainer(writer, source.Image, source.Digest, source.Config, source.Limits);
+        if (source.Schedule is { } schedule)
+        {
+            writer.WriteStartObject("schedule");
+            writer.WriteString("cron", schedule.Cron);
+            WriteOptional(writer, "limit", schedule.Limit);
+            writer.WriteEndObject();
+        }
+
+        if (source.InitialRun is { } initial)
+        {
+            writer.WriteStartObject("initial_run");
+            WriteOptional(writer, "limit", initial.Limit);
+            writer.WriteEndObject();
+        }
+
+        WriteOptional(writer, "batch_size", source.BatchSize);
         writer.WriteEndObject();
     }
 

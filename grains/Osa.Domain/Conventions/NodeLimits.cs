@@ -67,6 +67,21 @@ public sealed record NodeLimits
     [Description("Most files a hook's container may leave in its output directory. Default: 10,000.")]
     public int MaxOutputFiles { get; init; } = 10_000;
 
+    [Description("Longest line of a source's records, in bytes. Default: 4 MiB.")]
+    public int MaxSourceLineBytes { get; init; } = 4 << 20;
+
+    [Description("Most bytes that one container of a source may leave, records and files together. Default: 64 GiB.")]
+    public long MaxSourceBytes { get; init; } = 64L << 30;
+
+    [Description("Most files that one container of a source may leave. Default: 1,000,000.")]
+    public int MaxSourceFiles { get; init; } = 1_000_000;
+
+    [Description("Records of one pull that are kept aside when they cannot be taken; more are only counted. Default: 10,000.")]
+    public int MaxQuarantined { get; init; } = 10_000;
+
+    [Description("Free disk below which no source pulls, in bytes. Default: 1 GiB.")]
+    public long MinFreeDiskBytes { get; init; } = 1L << 30;
+
     [Description(
         "How long a run waits for infrastructure that is away (container engine, image, disk) before its depositions go back to "
         + "their owners, in seconds. Default: 86,400 (a day).")]
@@ -94,6 +109,9 @@ public sealed record NodeLimits
         MaxFeatureRows = long.MaxValue,
         MaxFeatureValueBytes = int.MaxValue,
         MaxBatchLineBytes = int.MaxValue,
+        MaxSourceLineBytes = int.MaxValue,
+        MaxSourceBytes = long.MaxValue,
+        MaxSourceFiles = int.MaxValue,
         MaxOutputBytes = long.MaxValue,
         MaxOutputFiles = int.MaxValue,
         MaxFileNameBytes = int.MaxValue,

@@ -9,6 +9,12 @@ public enum DepositionStatus
     Accepted,
     Rejected,
     Withdrawn,
+
+    /// <summary>Of a source: its hooks or the infrastructure failed; it can be driven again.</summary>
+    Failed,
+
+    /// <summary>Of a source: something newer under the same upstream id was published first.</summary>
+    Superseded,
 }
 
 /// <summary>What can be done to a deposition.</summary>
@@ -21,6 +27,8 @@ public enum DepositionCommand
     Publish,
     ReturnToDraft,
     Reject,
+    Fail,
+    Supersede,
     Withdraw,
 }
 
@@ -31,11 +39,14 @@ public static class DepositionLifecycle
     public static DepositionStatus? Next(DepositionStatus status, DepositionCommand command) => (status, command) switch
     {
         (DepositionStatus.Draft, DepositionCommand.Edit) => DepositionStatus.Draft,
-        (DepositionStatus.Draft, DepositionCommand.Submit) => DepositionStatus.InValidation,
+        // What a source brought is nobody's draft, and goes back into validation as it is.
+        (DepositionStatus.Draft or DepositionStatus.Rejected or DepositionStatus.Failed, DepositionCommand.Submit) => DepositionStatus.InValidation,
         (DepositionStatus.InValidation, DepositionCommand.EnterReview) => DepositionStatus.InReview,
         (DepositionStatus.InValidation or DepositionStatus.InReview, DepositionCommand.Publish) => DepositionStatus.Accepted,
         (DepositionStatus.InValidation or DepositionStatus.InReview, DepositionCommand.ReturnToDraft) => DepositionStatus.Draft,
         (DepositionStatus.InValidation or DepositionStatus.InReview, DepositionCommand.Reject) => DepositionStatus.Rejected,
+        (DepositionStatus.InValidation or DepositionStatus.InReview, DepositionCommand.Fail) => DepositionStatus.Failed,
+        (DepositionStatus.InValidation or DepositionStatus.InReview, DepositionCommand.Supersede) => DepositionStatus.Superseded,
         (DepositionStatus.Draft or DepositionStatus.InValidation or DepositionStatus.InReview, DepositionCommand.Withdraw) => DepositionStatus.Withdrawn,
         _ => null,
     };

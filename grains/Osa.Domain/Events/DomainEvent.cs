@@ -35,4 +35,5 @@ public static class EventTypes
     public const string RecordReleased = "RecordReleased";
     public const string RecordWithdrawn = "RecordWithdrawn";
     public const string ConventionRetired = "ConventionRetired";
+    public const string SourceRunCompleted = "SourceRunCompleted";
 }

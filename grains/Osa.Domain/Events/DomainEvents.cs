@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Osa.Domain.Json;
 using Osa.Domain.Names;
+using Osa.Domain.Sources;
 using Osa.Domain.Validation;
 
 namespace Osa.Domain.Events;
@@ -125,6 +126,19 @@ public static class DomainEvents
         {
             writer.WriteString("convention_srn", convention.ToString());
             writer.WriteString("reason", reason);
+        });
+
+    /// <summary>A pull has ended; which was the last word of its source, where upstream had no more.</summary>
+    /// <param name="records">All that upstream offered.</param>
+    public static DomainEvent SourceRunCompleted(Srn convention, Guid pull, PullStatus status, DateTime started, long records, bool isFinal) =>
+        Create(EventTypes.SourceRunCompleted, convention, EventAudience.Owner, writer =>
+        {
+            writer.WriteString("convention_srn", convention.ToString());
+            writer.WriteString("pull_id", pull);
+            writer.WriteString("status", WireName.Of(status));
+            writer.WriteString("started_at", started);
+            writer.WriteNumber("record_count", records);
+            writer.WriteBoolean("is_final_chunk", isFinal);
         });
 
     /// <summary>The wire calls a deposition's name <c>deposition_id</c> here, and <c>deposition_srn</c> in events of runs.</summary>

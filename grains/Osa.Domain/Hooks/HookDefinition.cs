@@ -21,7 +21,7 @@ public sealed record HookDefinition(string Image, string? Digest, JsonObject? Co
 public sealed record HookLimits(int TimeoutSeconds, long MemoryBytes, double Cpu, int Pids)
 {
     /// <summary>Most depositions that one container of a batch hook is given.</summary>
-    public const int MaxBatchSize = 1_000;
+    public const int MaxBatchSize = 5_000;
 
     /// <summary>How many depositions one container of a batch hook is given at most; of no meaning for others.</summary>
     public int BatchSize { get; init; } = MaxBatchSize;

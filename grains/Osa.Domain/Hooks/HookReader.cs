@@ -19,26 +19,33 @@ internal static class HookReader
             return null;
         }
 
-        string? image = hook.Text("image", required: true);
-        if (image is not null && !HookGrammar.IsImageReference(image))
-        {
-            hook.Report("image", "image_reference", $"{Shown.Quote(image)} is not an image reference such as ghcr.io/group/hook:1.2 (lower case, no blanks)");
-        }
-
-        string? digest = hook.Text("digest", required: false);
-        if (digest is not null && !HookGrammar.IsDigest(digest))
-        {
-            hook.Report("digest", "digest", $"{Shown.Quote(digest)} is not 'sha256:' and 64 lower-case hex digits; leave it out to have it resolved");
-        }
-
-        ReadRunner(hook);
+        (string image, string? digest) = ReadImage(hook);
         JsonObject? config = hook.Object("config", required: false) is null ? null : JsonObject.Create(hook.Optional("config")!.Value);
         HookLimits hookLimits = hook.Optional("limits") is { } given && ObjectReader.Open(given, hook.PathOf("limits"), violations) is null
             ? HookLimits.Default
-            : ReadLimits(hook.Object("limits", required: false) ?? ObjectReader.Empty(hook.PathOf("limits"), violations), limits);
+            : ReadLimits(hook.Object("limits", required: false) ?? ObjectReader.Empty(hook.PathOf("limits"), violations), limits, HookLimits.Default, isHook: true);
         HookManifest? manifest = hook.Object("manifest", required: true) is { } declared ? ReadManifest(declared, limits, seen, violations) : null;
         hook.Close();
-        return manifest is null ? null : new HookDefinition(image ?? "", digest, config, hookLimits, manifest);
+        return manifest is null ? null : new HookDefinition(image, digest, config, hookLimits, manifest);
+    }
+
+    /// <summary>What container runs: <c>image</c>, <c>digest</c> and <c>runner</c>.</summary>
+    internal static (string Image, string? Digest) ReadImage(ObjectReader reader)
+    {
+        string? image = reader.Text("image", required: true);
+        if (image is not null && !HookGrammar.IsImageReference(image))
+        {
+            reader.Report("image", "image_reference", $"{Shown.Quote(image)} is not an image reference such as ghcr.io/group/hook:1.2 (lower case, no blanks)");
+        }
+
+        string? digest = reader.Text("digest", required: false);
+        if (digest is not null && !HookGrammar.IsDigest(digest))
+        {
+            reader.Report("digest", "digest", $"{Shown.Quote(digest)} is not 'sha256:' and 64 lower-case hex digits; leave it out to have it resolved");
+        }
+
+        ReadRunner(reader);
+        return (image ?? "", digest);
     }
 
     private static void ReadRunner(ObjectReader reader)
@@ -50,22 +57,22 @@ internal static class HookReader
     }
 
     /// <summary>What is left out has its default, and that is held against the node's maxima like any other value.</summary>
-    private static HookLimits ReadLimits(ObjectReader reader, NodeLimits limits)
+    /// <param name="isHook">Only hooks are given a number of depositions.</param>
+    internal static HookLimits ReadLimits(ObjectReader reader, NodeLimits limits, HookLimits defaults, bool isHook)
     {
-        HookLimits defaults = HookLimits.Default;
         long timeout = reader.Integer("timeout_seconds", required: false, 1, limits.MaxHookTimeoutSeconds, "seconds; this node's limit", defaults.TimeoutSeconds) ?? 1;
         long pids = reader.Integer("pids", required: false, 1, limits.MaxHookPids, "processes; this node's limit", defaults.Pids) ?? 1;
-        long memory = ReadMemory(reader, limits);
-        double cpu = ReadCpu(reader, limits);
-        long batch = reader.Integer("batch_size", required: false, 1, HookLimits.MaxBatchSize, "depositions", HookLimits.MaxBatchSize) ?? 1;
+        long memory = ReadMemory(reader, limits, defaults);
+        double cpu = ReadCpu(reader, limits, defaults);
+        long batch = isHook ? reader.Integer("batch_size", required: false, 1, HookLimits.MaxBatchSize, "depositions", HookLimits.MaxBatchSize) ?? 1 : HookLimits.MaxBatchSize;
         reader.Close();
         return new HookLimits((int)timeout, memory, cpu, (int)pids) { BatchSize = (int)batch };
     }
 
-    private static long ReadMemory(ObjectReader reader, NodeLimits limits)
+    private static long ReadMemory(ObjectReader reader, NodeLimits limits, HookLimits defaults)
     {
         string? text = Scalar(reader, "memory");
-        long? bytes = text is null ? HookLimits.Default.MemoryBytes : HookGrammar.ParseMemory(text);
+        long? bytes = text is null ? defaults.MemoryBytes : HookGrammar.ParseMemory(text);
         if (bytes is null)
         {
             reader.Report("memory", "memory_format", $"{Shown.Quote(text!)} is not an amount of memory such as 512m, 2g, 1.5g or 1048576 (no 'b' at the end)");
@@ -78,13 +85,13 @@ internal static class HookReader
                 $"is {HookGrammar.FormatBytes(bytes.Value)}; it must be from {HookGrammar.FormatBytes(HookLimits.MinMemoryBytes)} to {HookGrammar.FormatBytes(limits.MaxHookMemoryBytes)} (this node's limit)");
         }
 
-        return bytes ?? HookLimits.Default.MemoryBytes;
+        return bytes ?? defaults.MemoryBytes;
     }
 
-    private static double ReadCpu(ObjectReader reader, NodeLimits limits)
+    private static double ReadCpu(ObjectReader reader, NodeLimits limits, HookLimits defaults)
     {
         string? text = Scalar(reader, "cpu");
-        double? cores = text is null ? HookLimits.Default.Cpu : HookGrammar.ParseCpu(text);
+        double? cores = text is null ? defaults.Cpu : HookGrammar.ParseCpu(text);
         if (cores is null)
         {
             reader.Report("cpu", "cpu_format", $"{Shown.Quote(text!)} is not a number of cores such as 0.5 or 2");
@@ -97,7 +104,7 @@ internal static class HookReader
                 $"is {cores:0.#########} cores; it must be from {HookLimits.MinCpu} to {limits.MaxHookCpu} (this node's limit)");
         }
 
-        return cores ?? HookLimits.Default.Cpu;
+        return cores ?? defaults.Cpu;
     }
 
     /// <summary>SDKs write these as text, people as numbers.</summary>

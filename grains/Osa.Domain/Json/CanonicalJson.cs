@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -13,13 +15,24 @@ internal static class CanonicalJson
     /// <summary>Text stays readable: only what JSON requires is escaped.</summary>
     public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = int.MaxValue };
 
+    public static string Text(JsonElement value)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer, Options))
+        {
+            Write(writer, value);
+        }
+
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
     public static void Write(Utf8JsonWriter writer, JsonObject value)
     {
         using var document = JsonDocument.Parse(value.ToJsonString(), new JsonDocumentOptions { MaxDepth = int.MaxValue });
         Write(writer, document.RootElement);
     }
 
-    private static void Write(Utf8JsonWriter writer, JsonElement value)
+    public static void Write(Utf8JsonWriter writer, JsonElement value)
     {
         switch (value.ValueKind)
         {

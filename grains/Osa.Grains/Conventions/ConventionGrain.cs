@@ -3,6 +3,7 @@ using Osa.Domain.Access;
 using Osa.Domain.Conventions;
 using Osa.Domain.Errors;
 using Osa.Domain.Hooks;
+using Osa.Domain.Sources;
 using Osa.Grains.Features;
 using Osa.Grains.Hosts;
 using Osa.Storage;
@@ -100,9 +101,15 @@ public sealed partial class ConventionGrain(
                 hooks.Add(await pins.PinAsync(hook, running.Say, deadline.Token));
             }
 
-            ConventionDocument pinned = document with { Hooks = hooks };
+            SourceDefinition? source = document.Source is null ? null : await pins.PinAsync(document.Source, running.Say, deadline.Token);
+            ConventionDocument pinned = document with { Hooks = hooks, Source = source };
             running.Say("creating feature tables");
             (Convention convention, bool created) = await InTurnAsync(pinned, () => registration.RegisterAsync(caller, document, pinned, deadline.Token), deadline.Token);
+            if (created && source is not null)
+            {
+                await GrainFactory.Source(document.Id).Wake();
+            }
+
             NodeTelemetry.Registrations.Add(created ? 1 : 0);
             LogRegistered(logger, convention.Srn, created, caller.UserId);
             return new RegistrationStep("registered", convention.Srn, created);

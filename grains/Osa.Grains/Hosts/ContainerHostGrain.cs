@@ -127,7 +127,7 @@ public sealed class ContainerHostGrain : Grain, IContainerHostGrain
 
     private async Task ReconcileAsync(CancellationToken cancellation)
     {
-        Dictionary<string, Claim> claimed = (await _claims.ClaimsAsync(cancellation)).Where(c => c.EngineId == EngineId).ToDictionary(c => c.ContainerName);
+        Dictionary<string, Claim> claimed = (await _claims.ClaimsAsync(cancellation)).Where(c => c.EngineId == EngineId && c.HoldsSlot).ToDictionary(c => c.ContainerName);
         foreach ((string ticket, Grant grant) in _grants.ToList())
         {
             // A grant whose attempt was never saved, or whose release got lost.

@@ -25,13 +25,16 @@ public sealed class OutputCheck(BlobStore blobs, NodeLimits limits)
 {
     public long MaxOutputBytes => limits.MaxOutputBytes;
 
+    public long MaxMemoryBytes => limits.MaxHookMemoryBytes;
+
     public int MaxOutputFiles => limits.MaxOutputFiles;
 
     /// <summary>What a container over many depositions knows one by.</summary>
     public static string TokenOf(Guid deposition) => deposition.ToString("D");
 
+    /// <param name="mayGrow">After running out of memory it is tried again with more.</param>
     internal async Task<Judgement> JudgeAsync(
-        ContainerOutcome outcome, HookDefinition hook, IReadOnlyList<RunMember> members, RunUnit unit, KillReason? recordedKill, bool lostBefore, CancellationToken cancellation)
+        ContainerOutcome outcome, HookDefinition hook, IReadOnlyList<RunMember> members, RunUnit unit, KillReason? recordedKill, bool lostBefore, bool mayGrow, CancellationToken cancellation)
     {
         HookEvidence evidence = outcome.Evidence(hook.Limits, recordedKill, lostBefore);
         if (members.Count > 1)
@@ -48,6 +51,12 @@ public sealed class OutputCheck(BlobStore blobs, NodeLimits limits)
         if (verdict is HookVerdict.Final { Status: HookStatus.Cancelled } cancelled)
         {
             return new Judgement([.. members.Select(m => Output(m, HookStatus.Cancelled, cancelled.Reason))], null, null);
+        }
+
+        bool grows = mayGrow && outcome.OutOfMemory;
+        if (grows && members.Count == 1)
+        {
+            return new Judgement([], null, $"{((HookVerdict.Final)verdict).Reason} It is tried again with more.");
         }
 
         if (hook.Manifest.Contract == HookContract.Record)

@@ -1,11 +1,10 @@
-using Osa.Domain.Errors;
 using Osa.Storage.Conventions;
 using Osa.Storage.Validation;
 
 namespace Osa.Grains.Validation;
 
 /// <summary>What an activation knows of the run that it drives: a cache of rows that only it writes. Used from one grain's turns only.</summary>
-internal sealed class RunDrive(ClaimedRun claimed, Convention judged, RunPulseSource pulse, RunWish wish)
+internal sealed class RunDrive(ClaimedRun claimed, Convention judged, RunPulseSource pulse, Wish wish)
 {
     public Fence Fence => claimed.Fence;
 
@@ -27,7 +26,7 @@ internal sealed class RunDrive(ClaimedRun claimed, Convention judged, RunPulseSo
 
     public RunPulseSource Pulse => pulse;
 
-    public RunWish Wish => wish;
+    public Wish Wish => wish;
 
     /// <summary>Everybody who has joined, once nobody can any more.</summary>
     public void Stand(IEnumerable<RunMember> members)
@@ -46,42 +45,6 @@ internal sealed class RunDrive(ClaimedRun claimed, Convention judged, RunPulseSo
         else
         {
             Units[at] = unit;
-        }
-    }
-}
-
-/// <summary>That somebody wishes the run to end: the row says so, and this wakes whoever works on it.</summary>
-internal sealed class RunWish
-{
-    private readonly CancellationTokenSource _signal = new();
-
-    /// <summary>Why; null while nobody wishes it.</summary>
-    public string? Because { get; private set; }
-
-    public CancellationToken Token => _signal.Token;
-
-    /// <summary>Reads the row: somebody said that there may be something in it.</summary>
-    public async Task LookAsync(RunStore runs, Fence fence, CancellationToken cancellation)
-    {
-        try
-        {
-            if (await runs.WishAsync(fence, cancellation) is { } because)
-            {
-                Say(because);
-            }
-        }
-        catch (Exception e) when (e is OsaException or FenceLostException or OperationCanceledException)
-        {
-            // Whoever sweeps says it again in a moment.
-        }
-    }
-
-    public void Say(string because)
-    {
-        if (Because is null)
-        {
-            Because = because;
-            _signal.Cancel();
         }
     }
 }

@@ -2,16 +2,17 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Osa.Grains.Hosts;
 using Osa.Storage.Records;
+using Osa.Storage.Sources;
 using Osa.Storage.Validation;
 
 namespace Osa.Grains.Validation;
 
 /// <summary>
-/// Every silo looks at start, on each change of membership and every few seconds for runs whose next step is due, and wakes them. So
-/// no run depends on a message that was sent once, or on the silo that sent it. Embargoes that end by their date are announced on the way.
+/// Every silo looks at start, on each change of membership and every few seconds for runs and sources whose next step is due, and wakes them.
+/// So none depends on a message that was sent once, or on the silo that sent it. Embargoes that end by their date are announced on the way.
 /// </summary>
 public sealed partial class RunSweeper(
-    RunSweep sweep, RecordCommands records, HostDirectory hosts, IGrainFactory grains, LocalSilo silo, IClusterMembershipService membership, TimeProvider time, ILogger<RunSweeper> logger)
+    RunSweep sweep, SourceStore sources, RecordCommands records, HostDirectory hosts, IGrainFactory grains, LocalSilo silo, IClusterMembershipService membership, TimeProvider time, ILogger<RunSweeper> logger)
     : BackgroundService
 {
     private const int AtOnce = 500;
@@ -61,21 +62,32 @@ public sealed partial class RunSweeper(
     private async Task SweepAsync(CancellationToken cancellation)
     {
         List<DueRun> due = await sweep.DueAsync(silo.ClusterId, AtOnce, cancellation);
-        if (due.Count == 0 || !(await hosts.LiveAsync(cancellation)).Any(s => s.Row.RunsContainers))
+        List<(string ConventionId, string? EngineId)> pulls = await sources.DueAsync(silo.ClusterId, cancellation);
+        if (due.Count + pulls.Count == 0 || !(await hosts.LiveAsync(cancellation)).Any(s => s.Row.RunsContainers))
         {
             return;
         }
 
         foreach (DueRun run in due)
         {
-            if (run.EngineId is not null)
-            {
-                RequestContext.Set(ContainersPlacement.EngineHint, run.EngineId);
-            }
-
-            await grains.ValidationRun(run.RunId).Wake();
-            RequestContext.Clear();
+            await AtAsync(run.EngineId, () => grains.ValidationRun(run.RunId).Wake());
         }
+
+        foreach ((string convention, string? engine) in pulls)
+        {
+            await AtAsync(engine, () => grains.Source(convention).Wake());
+        }
+    }
+
+    private static async Task AtAsync(string? engine, Func<Task> wake)
+    {
+        if (engine is not null)
+        {
+            RequestContext.Set(ContainersPlacement.EngineHint, engine);
+        }
+
+        await wake();
+        RequestContext.Clear();
     }
 
     [LoggerMessage(5101, LogLevel.Warning, "The sweep for runs failed: {Reason}")]

@@ -31,6 +31,9 @@ public sealed class UnitRunner(
     // Resolved when first needed: a silo without the containers role has none, and runs no units.
     private ContainerHost Host => field ??= (ContainerHost?)services.GetService(typeof(ContainerHost)) ?? throw OsaException.Unavailable("This silo runs no containers");
 
+    /// <summary>The most memory that a container of a hook may get, in bytes.</summary>
+    internal long MaxMemoryBytes => Host.State.Capacity is { } capacity ? Math.Min(check.MaxMemoryBytes, capacity.MemoryBytes) : check.MaxMemoryBytes;
+
     /// <summary>Makes the attempt; its outcomes are in <paramref name="drive"/> afterwards.</summary>
     /// <exception cref="OsaException">Infrastructure is away: the attempt can be made again.</exception>
     /// <exception cref="FenceLostException"/>
@@ -56,7 +59,7 @@ public sealed class UnitRunner(
         }
 
         RunUnit unit = planned.Claimed ?? New(drive, planned, engineId);
-        if (drive.Wish.Because is not null || !await SlotAsync(drive, unit, planned.Hook.Limits, cancellation))
+        if (drive.Wish.Because is not null || !await SlotAsync(drive, unit, Granted(planned), cancellation))
         {
             if (planned.Claimed is not null)
             {
@@ -69,7 +72,7 @@ public sealed class UnitRunner(
         if (planned.Claimed is null)
         {
             FaultPoint.Reached("unit.before_attempt");
-            if (!await runs.SaveAttemptAsync(drive.Fence, unit, planned.Hook.Limits, new EngineCapacity(capacity.Slots, capacity.MemoryBytes, capacity.Cpu), cancellation))
+            if (!await runs.SaveAttemptAsync(drive.Fence, unit, Granted(planned), new EngineCapacity(capacity.Slots, capacity.MemoryBytes, capacity.Cpu), cancellation))
             {
                 // The queue's grants had lost sight of a claim; it reads them again.
                 await grains.ContainerHost(engineId).Release(unit.ContainerName);
@@ -89,9 +92,9 @@ public sealed class UnitRunner(
     {
         if (hooks.Count > 0 && drive.Wish.Because is null)
         {
-            PlannedUnit first = RunPlan.Next(hooks[0], 0, drive.Standing, drive.Units, drive.Outputs)[0];
+            PlannedUnit first = RunPlan.Next(hooks[0], 0, drive.Standing, drive.Units, drive.Outputs, MaxMemoryBytes)[0];
             await SlotAsync(drive, New(drive, first, Host.Ready.EngineId), first.Hook.Limits, cancellation);
-            for (int before = 0, looks = 0; looks < MostMoments && await runs.CountAsync(drive.Fence.RunId, cancellation) is var now && now > before; before = now, looks++)
+            for (int before = 0, looks = 0; looks < MostMoments && await runs.CountAsync(drive.Fence.Subject, cancellation) is var now && now > before; before = now, looks++)
             {
                 await Task.Delay(Moment, time, cancellation);
             }
@@ -115,7 +118,7 @@ public sealed class UnitRunner(
     private async Task AttemptAsync(RunDrive drive, PlannedUnit planned, RunUnit unit, CancellationToken cancellation)
     {
         FaultPoint.Reached("unit.before_prepare");
-        Dictionary<int, Deposition> submitted = await runs.SubmittedAsync(drive.Fence.RunId, [.. planned.Members.Select(m => m.Ordinal)], cancellation);
+        Dictionary<int, Deposition> submitted = await runs.SubmittedAsync(drive.Fence.Subject, [.. planned.Members.Select(m => m.Ordinal)], cancellation);
         List<RunMember> present = [.. planned.Members.Where(m => submitted.ContainsKey(m.Ordinal))];
         // Whoever left the run goes to no further hook either.
         drive.Standing.RemoveAll(m => planned.Members.Contains(m) && !present.Contains(m));
@@ -125,7 +128,7 @@ public sealed class UnitRunner(
             return;
         }
 
-        ContainerJob job = Job(drive.Fence.RunId, unit, planned.Hook, [.. present.Select(m => submitted[m.Ordinal])]);
+        ContainerJob job = Job(drive.Fence.Subject, unit, planned.Hook with { Limits = Granted(planned) }, [.. present.Select(m => submitted[m.Ordinal])]);
         if (await Host.Engine.PrepareAsync(job, cancellation) is not PreparedContainer prepared)
         {
             await LoseAsync(drive, unit, "its container could not be taken up again", null, cancellation);
@@ -146,7 +149,7 @@ public sealed class UnitRunner(
             await Host.Engine.KillAsync(unit.ContainerName, cancellation);
         }
 
-        using var step = NodeTelemetry.Step("osa.container", drive.Fence.RunId);
+        using var step = NodeTelemetry.Step("osa.container", drive.Fence.Subject);
         (ContainerOutcome outcome, bool cancelled) = await RunContainerAsync(drive, unit, prepared, cancellation);
         NodeTelemetry.Container.Record(outcome.Duration.TotalSeconds, new KeyValuePair<string, object?>("hook", unit.Hook));
         FaultPoint.Reached("unit.exited");
@@ -155,7 +158,8 @@ public sealed class UnitRunner(
         bool lostBefore = drive.Setbacks == 0
             && drive.Units.Find(u => u.HookOrdinal == unit.HookOrdinal && u.Unit == unit.Unit && u.Attempt == unit.Attempt - 1) is { LostWithExitCode: not null };
         // Parsing megabytes is no work for a grain's scheduler.
-        Judgement judgement = await Task.Run(() => check.JudgeAsync(outcome, planned.Hook, planned.Members, unit, recorded, lostBefore, cancellation), cancellation);
+        Judgement judgement = await Task.Run(() => check.JudgeAsync(
+                outcome, planned.Hook with { Limits = Granted(planned) }, planned.Members, unit, recorded, lostBefore, RunPlan.More(planned.Hook, MaxMemoryBytes) > planned.MemoryBytes, cancellation), cancellation);
         FaultPoint.Reached("unit.before_result");
         if (judgement.LostBecause is { } lost)
         {
@@ -172,12 +176,12 @@ public sealed class UnitRunner(
         await runs.SaveResultAsync(
             drive.Fence,
             unit,
-            new UnitResult(outcome.ContainerId, outcome.ImageId, outcome.ExitCode, outcome.Duration, outcome.CpuTime, outcome.PeakMemoryBytes, outcome.Log, judgement.BrokenBecause),
+            new UnitResult(outcome.ContainerId, outcome.ImageId, outcome.ExitCode, outcome.Duration, outcome.CpuTime, outcome.PeakMemoryBytes, outcome.Log, judgement.BrokenBecause, outcome.OutOfMemory),
             judgement.Outputs,
             cancellation);
         FaultPoint.Reached("unit.result_saved");
         drive.Outputs.AddRange(judgement.Outputs);
-        drive.Change(unit with { State = "done" });
+        drive.Change(unit with { State = "done", OutOfMemory = outcome.OutOfMemory });
         await DoneWithAsync(drive, unit, outcome.ContainerId, cancellation);
     }
 
@@ -258,7 +262,7 @@ public sealed class UnitRunner(
             if (answer.WaitingFor != said && (said is null || time.GetElapsedTime(saidAt) > Said))
             {
                 (said, saidAt) = (answer.WaitingFor, time.GetTimestamp());
-                await runs.WaitAsync(drive.Fence, $"hook {unit.Hook} waits for {said}", RunStore.Lease, setback: false, cancellation);
+                await runs.WaitAsync(drive.Fence, $"hook {unit.Hook} waits for {said}", Fence.Lease, setback: false, cancellation);
                 drive.Pulse.Beat(unit.Hook);
             }
         }
@@ -326,7 +330,9 @@ public sealed class UnitRunner(
 
     private RunUnit New(RunDrive drive, PlannedUnit planned, string engineId) => new(
         planned.HookOrdinal, planned.Unit, planned.Attempt, planned.Hook.Name, planned.Members[0].Ordinal, planned.Members[^1].Ordinal, "claimed", engineId,
-        Name(drive.Fence.RunId, planned), null, null);
+        Name(drive.Fence.Subject, planned), null, null, planned.MemoryBytes, false);
+
+    private static HookLimits Granted(PlannedUnit planned) => planned.Hook.Limits with { MemoryBytes = planned.MemoryBytes };
 
     private List<InputFile> Files(Deposition deposition) => [.. deposition.Files.Select(f => new InputFile(f.Name, blobs.PathOf(f.BlobId)))];
 

@@ -9,22 +9,18 @@ using Osa.Grains.Hosts;
 using Osa.Storage;
 using Osa.Storage.Conventions;
 using Osa.Storage.Validation;
-using Polly;
-using Polly.Retry;
 
 namespace Osa.Grains.Validation;
 
 /// <inheritdoc cref="IValidationRunGrain"/>
 /// <remarks>
-/// Its long work is one task of the activation, on the grain's scheduler, which claims the run and takes it to its verdict.
-/// Everything it knows is in rows; another activation that claims the run fences this one out.
+/// Claims the run and takes it to its verdict.
 /// </remarks>
 [ContainersPlacement]
 [CollectionAgeLimit(Minutes = 2)]
-public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
+public sealed partial class ValidationRunGrain : DrivenGrain, IValidationRunGrain
 {
     private const int UnitsAtOnce = 16;
-    private static readonly TimeSpan Heartbeat = RunStore.Lease / 3;
 
     private readonly RunStore _runs;
     private readonly VerdictTransaction _verdicts;
@@ -35,46 +31,25 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
     private readonly TimeProvider _time;
     private readonly ILogger<ValidationRunGrain> _logger;
     private readonly RunPulseSource _pulse;
-    private readonly ResiliencePipeline _retry;
-    private readonly CancellationTokenSource _stop = new();
-    private Task? _drive;
-    private Fence? _fence;
-    private RunWish _wish = new();
+    private Wish _wish = new();
     private RunDrive? _running;
 
     public ValidationRunGrain(
         RunStore runs, VerdictTransaction verdicts, ConventionStore conventions, UnitRunner units, LocalSilo silo, NodeLimits limits, TimeProvider time, ILogger<ValidationRunGrain> logger)
+        : base(runs, time, logger)
     {
         (_runs, _verdicts, _conventions, _units, _silo, _time, _logger) = (runs, verdicts, conventions, units, silo, time, logger);
         _limits = limits;
         _pulse = new RunPulseSource(time);
-        _retry = new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddRetry(new RetryStrategyOptions
-            {
-                MaxRetryAttempts = int.MaxValue,
-                BackoffType = DelayBackoffType.Exponential,
-                Delay = TimeSpan.FromSeconds(0.5),
-                MaxDelay = TimeSpan.FromSeconds(10),
-                UseJitter = true,
-                // A lost fence is the end; everything else that can be thrown here is not the deposition's fault.
-                ShouldHandle = args => ValueTask.FromResult(
-                    args.Outcome.Exception is { } e and not FenceLostException and not ElsewhereException && !_stop.IsCancellationRequested),
-                OnRetry = args => new ValueTask(SayAsync(args.Outcome.Exception!, args.RetryDelay)),
-            })
-            .Build();
     }
 
     private Guid RunId => Guid.Parse(GrainKeys.Subject(this.GetPrimaryKeyString()));
 
     public async Task Wake()
     {
-        if (_drive is null or { IsCompleted: true })
+        if (!Drive() && _running is { Wish.Because: null } running)
         {
-            _drive = DriveAsync();
-        }
-        else if (_running is { Wish.Because: null } running)
-        {
-            await running.Wish.LookAsync(_runs, running.Fence, _stop.Token);
+            await running.Wish.LookAsync(_runs, running.Fence, Stopping);
         }
     }
 
@@ -83,103 +58,55 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
 
     public Task<RunPulse> Changed(long seen, CancellationToken cancellation) => _pulse.ChangedAsync(seen, cancellation);
 
-    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
-    {
-        await _stop.CancelAsync();
-        if (_drive is { IsCompleted: false } drive)
-        {
-            await drive.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        }
-    }
+    protected override void Beat() => _pulse.Beat();
 
-    private async Task DriveAsync()
+    protected override async Task AttemptAsync()
     {
-        // On the grain's scheduler, off the call that woke it and without its identity.
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ContinueOnCapturedContext | ConfigureAwaitOptions.ForceYielding);
-        RequestContext.Clear();
-        DelayDeactivation(Timeout.InfiniteTimeSpan);
-        _fence = null;
-        ResilienceContext context = ResilienceContextPool.Shared.Get(continueOnCapturedContext: true, _stop.Token);
-        try
-        {
-            await _retry.ExecuteAsync(async _ => await AttemptAsync(), context);
-        }
-        catch (FenceLostException)
-        {
-            LogLost(_logger, RunId);
-        }
-        catch (ElsewhereException elsewhere)
-        {
-            // Its container is on an engine that another silo reaches: the run goes where it is.
-            LogMoves(_logger, RunId, elsewhere.EngineId);
-            await HandOverAsync();
-            RequestContext.Set(ContainersPlacement.EngineHint, elsewhere.EngineId);
-            this.MigrateOnIdle();
-        }
-        catch (Exception e) when (_stop.IsCancellationRequested)
-        {
-            LogLeft(_logger, RunId, e.GetType().Name);
-            await HandOverAsync();
-        }
-        finally
-        {
-            ResilienceContextPool.Shared.Return(context);
-            DelayDeactivation(TimeSpan.Zero);
-            _pulse.Beat();
-        }
-    }
-
-    private async Task AttemptAsync()
-    {
-        if (await _runs.ClaimAsync(RunId, _silo.Address, _fence?.Epoch, _stop.Token) is not { } run)
+        if (await _runs.ClaimAsync(RunId, _silo.Address, Held?.Epoch, Stopping) is not { } run)
         {
             return;
         }
 
-        _fence = run.Fence;
         LogClaimed(_logger, RunId, run.Fence.Epoch);
         FaultPoint.Reached("run.claimed");
-        _wish = new RunWish();
+        _wish = new Wish();
         if (run.CancelBecause is { } because)
         {
             _wish.Say(because);
         }
 
         _pulse.Beat();
-        using var lost = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-        Task heartbeat = HeartbeatAsync(run.Fence, lost);
         try
         {
-            Convention convention = (await _conventions.FindAsync(run.ConventionId, run.ConventionVersion, lost.Token))!;
-            if (run.TrialJson is { } trial)
-            {
-                convention = convention with { Document = ConventionDocumentReader.Read(trial, NodeLimits.Largest) };
-            }
-
-            _running = new RunDrive(run, convention, _pulse, _wish);
-            if (run.Phase == "hooks")
-            {
-                await RunOrGiveUpAsync(_running, run, lost.Token);
-            }
-
-            long settling = _time.GetTimestamp();
-            using var step = NodeTelemetry.Step("osa.verdict", RunId);
-            RunStatus? status = await _verdicts.SettleAsync(run.Fence, convention, (deposition, e) => LogDataError(_logger, e, RunId, deposition), lost.Token);
-            FaultPoint.Reached("verdict.committed");
-            NodeTelemetry.Verdict.Record(_time.GetElapsedTime(settling).TotalSeconds);
-            NodeTelemetry.Runs.Add(1, new KeyValuePair<string, object?>("status", status?.ToString().ToLowerInvariant() ?? "in_review"));
-            LogVerdict(_logger, RunId, status?.ToString() ?? "waits for a curator");
-        }
-        catch (OperationCanceledException) when (lost.IsCancellationRequested && !_stop.IsCancellationRequested)
-        {
-            throw new FenceLostException(RunId);
+            await HoldAsync(run.Fence, lost => RunAsync(run, lost));
         }
         finally
         {
             _running = null;
-            await lost.CancelAsync();
-            await heartbeat;
         }
+    }
+
+    private async Task RunAsync(ClaimedRun run, CancellationToken cancellation)
+    {
+        Convention convention = (await _conventions.FindAsync(run.ConventionId, run.ConventionVersion, cancellation))!;
+        if (run.TrialJson is { } trial)
+        {
+            convention = convention with { Document = ConventionDocumentReader.Read(trial, NodeLimits.Largest) };
+        }
+
+        _running = new RunDrive(run, convention, _pulse, _wish);
+        if (run.Phase == "hooks")
+        {
+            await RunOrGiveUpAsync(_running, run, cancellation);
+        }
+
+        long settling = _time.GetTimestamp();
+        using var step = NodeTelemetry.Step("osa.verdict", RunId);
+        RunStatus? status = await _verdicts.SettleAsync(run.Fence, convention, (deposition, e) => LogDataError(_logger, e, RunId, deposition), cancellation);
+        FaultPoint.Reached("verdict.committed");
+        NodeTelemetry.Verdict.Record(_time.GetElapsedTime(settling).TotalSeconds);
+        NodeTelemetry.Runs.Add(1, new KeyValuePair<string, object?>("status", status?.ToString().ToLowerInvariant() ?? "in_review"));
+        LogVerdict(_logger, RunId, status?.ToString() ?? "waits for a curator");
     }
 
     private async Task RunOrGiveUpAsync(RunDrive drive, ClaimedRun run, CancellationToken cancellation)
@@ -214,7 +141,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         IReadOnlyList<HookDefinition> hooks = drive.Judged.Document.Hooks;
         for (int ordinal = 0; ordinal < hooks.Count; ordinal++)
         {
-            while (drive.Wish.Because is null && RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs) is { Count: > 0 } plan)
+            while (drive.Wish.Because is null && RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs, _units.MaxMemoryBytes) is { Count: > 0 } plan)
             {
                 if (givenUp is not null)
                 {
@@ -234,7 +161,7 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
             if (drive.Wish.Because is not null)
             {
                 // What may still have a container loses it before anybody is told that the run has ended.
-                await RunUnitsAsync(drive, RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs).FindAll(u => u.Claimed is not null), cancellation);
+                await RunUnitsAsync(drive, RunPlan.Next(hooks[ordinal], ordinal, drive.Standing, drive.Units, drive.Outputs, _units.MaxMemoryBytes).FindAll(u => u.Claimed is not null), cancellation);
                 return;
             }
 
@@ -285,93 +212,15 @@ public sealed partial class ValidationRunGrain : Grain, IValidationRunGrain
         drive.Outputs.AddRange(outputs);
     }
 
-    private async Task HeartbeatAsync(Fence fence, CancellationTokenSource lost)
-    {
-        while (!lost.IsCancellationRequested)
-        {
-            try
-            {
-                await Task.Delay(Heartbeat, _time, lost.Token);
-                await _runs.HeartbeatAsync(fence, lost.Token);
-            }
-            catch (FenceLostException)
-            {
-                await lost.CancelAsync();
-            }
-            catch (Exception e) when (e is OperationCanceledException or OsaException)
-            {
-                // Away for now, or done: the next beat, or the end.
-            }
-        }
-    }
-
-    private async Task SayAsync(Exception reason, TimeSpan pause)
-    {
-        NodeTelemetry.Setbacks.Add(1);
-        LogSetback(_logger, reason is OsaException ? null : reason, RunId, reason.Message, pause);
-        if (_fence is null)
-        {
-            return;
-        }
-
-        try
-        {
-            await _runs.WaitAsync(_fence, Said(reason), pause + RunStore.Lease, setback: true, _stop.Token);
-        }
-        catch (Exception e) when (e is OsaException or FenceLostException or OperationCanceledException)
-        {
-            // It could not be written down; the pause is the same.
-        }
-
-        _pulse.Beat();
-    }
-
-    private static string Said(Exception reason) => reason is OsaException ? reason.Message : "an internal error of the node, which its log has";
-
-    private async Task HandOverAsync()
-    {
-        if (_fence is null)
-        {
-            return;
-        }
-
-        try
-        {
-            await _runs.WaitAsync(_fence, null, TimeSpan.Zero, setback: false, CancellationToken.None);
-        }
-        catch (Exception e) when (e is OsaException or FenceLostException)
-        {
-            // Whoever sweeps sees that this silo is gone.
-        }
-    }
-
     [LoggerMessage(5001, LogLevel.Information, "Run {RunId} claimed, epoch {Epoch}")]
     private static partial void LogClaimed(ILogger logger, Guid runId, long epoch);
 
     [LoggerMessage(5002, LogLevel.Information, "Run {RunId} ended: {Status}")]
     private static partial void LogVerdict(ILogger logger, Guid runId, string status);
 
-    [LoggerMessage(5003, LogLevel.Information, "Run {RunId} is another activation's now")]
-    private static partial void LogLost(ILogger logger, Guid runId);
-
-    [LoggerMessage(5004, LogLevel.Warning, "Run {RunId} goes on in {Pause}: {Reason}")]
-    private static partial void LogSetback(ILogger logger, Exception? e, Guid runId, string reason, TimeSpan pause);
-
-    [LoggerMessage(5005, LogLevel.Information, "Run {RunId} is left for another silo ({Reason})")]
-    private static partial void LogLeft(ILogger logger, Guid runId, string reason);
-
-    [LoggerMessage(5006, LogLevel.Information, "Run {RunId} moves to a silo that reaches engine {EngineId}")]
-    private static partial void LogMoves(ILogger logger, Guid runId, string engineId);
-
     [LoggerMessage(5008, LogLevel.Error, "Run {RunId} ends without a verdict of its hooks. {Reason}")]
     private static partial void LogGivenUp(ILogger logger, Guid runId, string reason);
 
     [LoggerMessage(5007, LogLevel.Error, "Run {RunId}: checked output of deposition {DepositionId} was refused by the database")]
     private static partial void LogDataError(ILogger logger, Exception e, Guid runId, Guid depositionId);
-}
-
-/// <summary>The run's container is on an engine that another live silo reaches.</summary>
-internal sealed class ElsewhereException(string engineId) : Exception($"The container is on engine {engineId}")
-{
-    public string EngineId { get; } = engineId;
 }

@@ -7,6 +7,7 @@ using Osa.Domain.Faults;
 using Osa.Domain.Names;
 using Osa.Storage.Events;
 using Osa.Storage.Features;
+using Osa.Storage.Sources;
 
 namespace Osa.Storage.Conventions;
 
@@ -59,6 +60,11 @@ public sealed class ConventionRegistration(Database database, NodeIdentity node,
                 FaultPoint.Reached("registration.before_tables");
                 await FeatureTables.ApplyAsync(c, sent.Id, [.. pinned.Hooks.Select(h => h.Manifest)], cancellation);
                 await using var happened = new NpgsqlBatch(c);
+                if (pinned.Source is { } source)
+                {
+                    await SourceStore.AppendRegistrationAsync(happened, sent.Id, sent.Version, source, cancellation);
+                }
+
                 await EventLog.Append(happened, null, DomainEvents.ConventionRegistered(convention)).ExecuteNonQueryAsync(cancellation);
                 FaultPoint.Reached("registration.before_commit");
                 return true;

@@ -8,6 +8,7 @@ using Osa.Domain.Faults;
 using Osa.Domain.Names;
 using Osa.Storage.Conventions;
 using Osa.Storage.Events;
+using Osa.Storage.Validation;
 
 namespace Osa.Storage.Depositions;
 
@@ -176,13 +177,8 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
 
     private void AppendRun(NpgsqlBatch batch, Guid run, Convention convention, bool share, IReadOnlyList<Deposition> members)
     {
-        batch
-            .And(
-                "insert into osa.validation_runs (id, convention_id, convention_version, next_step_at, share) values ($1, $2, $3, now() + interval '3 s', $4)",
-                run, convention.Id, convention.Version, share)
-            .And(
-                "insert into osa.run_depositions (run_id, ordinal, deposition_id) select $1, m.n - 1, m.id from unnest($2::uuid[]) with ordinality as m(id, n)",
-                run, members.Select(d => d.Id).ToArray());
+        RunBirth.AppendRun(batch, run, convention, share, null);
+        RunBirth.AppendMembers(batch, run, [.. members.Select(d => d.Id)]);
         AppendEntry(batch, run, members);
     }
 

@@ -17,6 +17,7 @@ public sealed class BlobReferences(Database database)
                     insert into osa.released_blobs (blob_id)
                     select id from unnest($1::uuid[]) as u(id)
                     where not exists (select from osa.deposition_files f where f.blob_id = id)
+                      and not exists (select from osa.source_quarantine_files f where f.blob_id = id)
                       and not exists (select from osa.record_files f where f.blob_id = id)
                       and not exists (select from osa.run_outputs o join osa.validation_runs r on r.id = o.run_id where o.blob_id = id and r.status in ('pending', 'running'))
                     on conflict do nothing
@@ -27,6 +28,7 @@ public sealed class BlobReferences(Database database)
                     select b.blob_id from osa.released_blobs b
                     where b.blob_id = any ($1) and b.released_at < now() - interval '1 day'
                       and not exists (select from osa.deposition_files f where f.blob_id = b.blob_id)
+                      and not exists (select from osa.source_quarantine_files f where f.blob_id = b.blob_id)
                       and not exists (select from osa.record_files f where f.blob_id = b.blob_id)
                       and not exists (select from osa.run_outputs o join osa.validation_runs r on r.id = o.run_id where o.blob_id = b.blob_id and r.status in ('pending', 'running'))
                     """,

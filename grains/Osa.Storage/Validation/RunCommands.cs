@@ -148,7 +148,7 @@ public sealed class RunCommands(Database database, NodeIdentity node)
         List<(Guid Deposition, bool IsFinal, bool IsOpen)> members = await database.Run(
             c => c.Command(
                 """
-                select d.id, r.status not in ('pending', 'running'), d.status = 'draft' and d.run_id = r.id and m.status in ('failed', 'cancelled', 'rejected', 'returned')
+                select d.id, r.status not in ('pending', 'running'), d.status in ('draft', 'rejected', 'failed') and d.run_id = r.id and m.status in ('failed', 'cancelled', 'rejected', 'returned')
                 from osa.validation_runs r join osa.run_depositions m on m.run_id = r.id join osa.depositions d on d.id = m.deposition_id
                 where r.id = $1 and r.trial is null and ($2 or d.owner_id = $3) order by m.ordinal
                 """,

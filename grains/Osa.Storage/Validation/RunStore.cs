@@ -7,12 +7,6 @@ using Osa.Storage.Events;
 
 namespace Osa.Storage.Validation;
 
-/// <summary>What an activation holds after it claimed a run. Every later write names the epoch; zero rows means that the run was lost.</summary>
-public sealed record Fence(Guid RunId, long Epoch);
-
-/// <summary>The run was claimed by somebody else: whoever sees this touches nothing any more.</summary>
-public sealed class FenceLostException(Guid runId) : Exception($"Run {runId} was claimed by another activation");
-
 /// <summary>A run as its owner sees it after claiming it.</summary>
 /// <param name="Setbacks">Infrastructure failures in a row.</param>
 /// <param name="SetBackFor">Since the first of them after the newest container was claimed.</param>
@@ -30,7 +24,7 @@ public sealed record RunMember(int Ordinal, Guid DepositionId, Guid OwnerId);
 
 /// <summary>One attempt of one hook over some of the run's depositions: those between two ordinals that still stood and had no outcome of it.</summary>
 public sealed record RunUnit(
-    int HookOrdinal, int Unit, int Attempt, string Hook, int FirstOrdinal, int LastOrdinal, string State, string EngineId, string ContainerName, string? KillReason, long? LostWithExitCode);
+    int HookOrdinal, int Unit, int Attempt, string Hook, int FirstOrdinal, int LastOrdinal, string State, string EngineId, string ContainerName, string? KillReason, long? LostWithExitCode, long MemoryBytes, bool OutOfMemory);
 
 /// <summary>What came out for one deposition and hook; rows of features are <paramref name="Rows"/> in a blob.</summary>
 public sealed record RunOutput(
@@ -38,17 +32,14 @@ public sealed record RunOutput(
 
 /// <summary>What one container did, for the attempt's row.</summary>
 /// <param name="BrokenBecause">Why it ended before all of its depositions had an outcome; null when it did not.</param>
-public sealed record UnitResult(string? ContainerId, string? Digest, long? ExitCode, TimeSpan Duration, TimeSpan? Cpu, long? PeakMemory, string Log, string? BrokenBecause);
+public sealed record UnitResult(string? ContainerId, string? Digest, long? ExitCode, TimeSpan Duration, TimeSpan? Cpu, long? PeakMemory, string Log, string? BrokenBecause, bool OutOfMemory);
 
 /// <summary>What one container engine may hold at a time.</summary>
 public sealed record EngineCapacity(int Slots, long MemoryBytes, double Cpu);
 
 /// <summary>The steps of a validation run, each one transaction under the run's epoch.</summary>
-public sealed class RunStore(Database database, NodeIdentity node)
+public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
 {
-    /// <summary>How long a living owner may be silent before any silo may wake its run; a dead one's is woken at once.</summary>
-    public static readonly TimeSpan Lease = TimeSpan.FromMinutes(3);
-
     /// <summary>Takes the run over from whoever had it.</summary>
     /// <param name="held">The epoch that this activation had, where it only goes on after a setback: a silo that was away for a while does not take the run back from its successor.</param>
     /// <returns>The run, or null where it is final, was never born, or is a successor's.</returns>
@@ -66,7 +57,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                     from before where r.id = before.id
                     returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status, r.phase, r.cancel_because, r.share, r.trial::text, coalesce(now() - r.setback_since, interval '0')
                     """,
-                    runId, silo, Lease, held?.ToString()).FirstOrDefault(
+                    runId, silo, Fence.Lease, held?.ToString()).FirstOrDefault(
                     r => new
                     {
                         Epoch = r.GetInt64(0),
@@ -102,12 +93,12 @@ public sealed class RunStore(Database database, NodeIdentity node)
                 {
                     units = await c.Command(
                         """
-                        select hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, state, engine_id, container_name, kill_reason, exit_code
+                        select hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, state, engine_id, container_name, kill_reason, exit_code, memory_bytes, out_of_memory
                         from osa.run_units where run_id = $1 order by hook_ordinal, unit, attempt
                         """,
                         runId).ToList(
                         r => new RunUnit(
-                            r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.ValueOrNull<long>(10)),
+                            r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.ValueOrNull<long>(10), r.GetInt64(11), r.GetBoolean(12)),
                         cancellation);
                     outputs = await OutputsAsync(c, runId, null, cancellation);
                 }
@@ -122,9 +113,9 @@ public sealed class RunStore(Database database, NodeIdentity node)
     /// <exception cref="FenceLostException"/>
     public Task<List<RunMember>> CloseAsync(Fence fence, CancellationToken cancellation) =>
         database.Transaction(
-            async c => await c.Command("update osa.validation_runs set share = false where id = $1 and epoch = $2 and status = 'running'", fence.RunId, fence.Epoch).Execute(cancellation) > 0
-                ? await MembersAsync(c, fence.RunId, cancellation)
-                : throw new FenceLostException(fence.RunId),
+            async c => await c.Command("update osa.validation_runs set share = false where id = $1 and epoch = $2 and status = 'running'", fence.Subject, fence.Epoch).Execute(cancellation) > 0
+                ? await MembersAsync(c, fence.Subject, cancellation)
+                : throw new FenceLostException(fence.Subject),
             cancellation);
 
     /// <summary>How many depositions are in it by now.</summary>
@@ -143,13 +134,11 @@ public sealed class RunStore(Database database, NodeIdentity node)
                 runId, ordinals.ToArray()).ToList(r => (Ordinal: r.GetInt32(DepositionRows.Count), Deposition: DepositionRows.Read(r)), cancellation),
             cancellation)).ToDictionary(x => x.Ordinal, x => x.Deposition);
 
-    /// <summary>Why the run shall end, once somebody wished it.</summary>
-    /// <exception cref="FenceLostException"/>
     public async Task<string?> WishAsync(Fence fence, CancellationToken cancellation) =>
         (await database.Run(
-            c => c.Command("select cancel_because from osa.validation_runs where id = $1 and epoch = $2 and status = 'running'", fence.RunId, fence.Epoch)
+            c => c.Command("select cancel_because from osa.validation_runs where id = $1 and epoch = $2 and status = 'running'", fence.Subject, fence.Epoch)
                 .ToList(r => r.TextOrNull(0), cancellation),
-            cancellation)) is [var because] ? because : throw new FenceLostException(fence.RunId);
+            cancellation)) is [var because] ? because : throw new FenceLostException(fence.Subject);
 
     /// <summary>
     /// Saves the attempt before anything is done on the engine: from now on its container has a claim. The engine's capacity is
@@ -168,7 +157,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                     with fence as (select id from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update),
                     used as (
                       select count(*) as slots, coalesce(sum(memory_bytes), 0) as memory, coalesce(sum(cpu), 0) as cpu
-                      from osa.run_units where engine_id = $9 and state = 'claimed'),
+                      from osa.claims where engine_id = $9 and holds_slot),
                     claimed as (
                       insert into osa.run_units (run_id, hook_ordinal, unit, attempt, hook, first_ordinal, last_ordinal, engine_id, container_name, memory_bytes, cpu)
                       select $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 from fence, used
@@ -179,12 +168,12 @@ public sealed class RunStore(Database database, NodeIdentity node)
                       from fence where r.id = fence.id and exists (select from claimed))
                     select exists (select from fence), exists (select from claimed)
                     """,
-                    fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, unit.Hook, unit.FirstOrdinal, unit.LastOrdinal, unit.EngineId, unit.ContainerName,
-                    limits.MemoryBytes, limits.Cpu, (long)capacity.Slots, capacity.MemoryBytes, capacity.Cpu, Lease);
+                    fence.Subject, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, unit.Hook, unit.FirstOrdinal, unit.LastOrdinal, unit.EngineId, unit.ContainerName,
+                    unit.MemoryBytes, limits.Cpu, (long)capacity.Slots, capacity.MemoryBytes, capacity.Cpu, Fence.Lease);
                 await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
                 await reader.NextResultAsync(cancellation);
                 await reader.ReadAsync(cancellation);
-                return reader.GetBoolean(0) ? reader.GetBoolean(1) : throw new FenceLostException(fence.RunId);
+                return reader.GetBoolean(0) ? reader.GetBoolean(1) : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 
@@ -204,8 +193,6 @@ public sealed class RunStore(Database database, NodeIdentity node)
             unit,
             cancellation);
 
-    /// <summary>Says what the run waits for, and by when somebody must look again.</summary>
-    /// <exception cref="FenceLostException"/>
     public Task WaitAsync(Fence fence, string? waitingFor, TimeSpan next, bool setback, CancellationToken cancellation) =>
         Fenced(
             fence,
@@ -222,14 +209,12 @@ public sealed class RunStore(Database database, NodeIdentity node)
     /// <exception cref="FenceLostException"/>
     public Task CheckAsync(Fence fence, CancellationToken cancellation) =>
         database.Run(
-            async c => await c.Command("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running'", fence.RunId, fence.Epoch)
-                .FirstOrDefault(_ => "mine", cancellation) ?? throw new FenceLostException(fence.RunId),
+            async c => await c.Command("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running'", fence.Subject, fence.Epoch)
+                .FirstOrDefault(_ => "mine", cancellation) ?? throw new FenceLostException(fence.Subject),
             cancellation);
 
-    /// <summary>The owner still works on it.</summary>
-    /// <exception cref="FenceLostException"/>
     public Task HeartbeatAsync(Fence fence, CancellationToken cancellation) =>
-        Fenced(fence, "update osa.validation_runs r set next_step_at = now() + $3 from fence where r.id = fence.id", [Lease], null, cancellation);
+        Fenced(fence, "update osa.validation_runs r set next_step_at = now() + $3 from fence where r.id = fence.id", [Fence.Lease], null, cancellation);
 
     /// <summary>Saves what an attempt gave, for all of its depositions; its container has no claim any more.</summary>
     /// <exception cref="FenceLostException"/>
@@ -242,7 +227,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                 batch.And("set local synchronous_commit = off");
                 AppendResult(batch, fence, unit, result, outputs);
                 await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
-                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.RunId);
+                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 
@@ -253,10 +238,10 @@ public sealed class RunStore(Database database, NodeIdentity node)
             async c =>
             {
                 await using var batch = new NpgsqlBatch(c);
-                batch.And("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update", fence.RunId, fence.Epoch);
+                batch.And("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update", fence.Subject, fence.Epoch);
                 AppendOutputs(batch, fence, outputs);
                 await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
-                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.RunId);
+                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 
@@ -267,13 +252,13 @@ public sealed class RunStore(Database database, NodeIdentity node)
             with fence as (update osa.validation_runs set next_step_at = now() + $13, setbacks = 0, setback_since = null where id = $1 and epoch = $2 and status = 'running' returning id)
             update osa.run_units u
             set state = 'done', container_id = $6, digest = $7, exit_code = $8::bigint, duration_ms = $9, peak_memory = $10::bigint, log = $11, finished_at = now(),
-                cpu_ms = $14::bigint, broken_because = $15
+                cpu_ms = $14::bigint, broken_because = $15, out_of_memory = $16
             from fence where u.run_id = fence.id and hook_ordinal = $3 and unit = $4 and attempt = $5 and hook = $12
             returning 1
             """,
-            fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, result.ContainerId, result.Digest, result.ExitCode?.ToString(),
-            (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(), result.Log, unit.Hook, Lease,
-            result.Cpu is { } cpu ? ((long)cpu.TotalMilliseconds).ToString() : null, result.BrokenBecause);
+            fence.Subject, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, result.ContainerId, result.Digest, result.ExitCode?.ToString(),
+            (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(), result.Log, unit.Hook, Fence.Lease,
+            result.Cpu is { } cpu ? ((long)cpu.TotalMilliseconds).ToString() : null, result.BrokenBecause, result.OutOfMemory);
         AppendOutputs(batch, fence, outputs);
     }
 
@@ -294,7 +279,7 @@ public sealed class RunStore(Database database, NodeIdentity node)
                 as o(deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress, blob_id, byte_offset, byte_length, rows, sha256)
             where r.id = $1 and r.epoch = $2 and r.status = 'running'
             """,
-            fence.RunId, fence.Epoch,
+            fence.Subject, fence.Epoch,
             outputs.Select(o => o.DepositionId).ToArray(), outputs.Select(o => o.HookOrdinal).ToArray(), outputs.Select(o => o.Hook).ToArray(), outputs.Select(o => o.Unit).ToArray(),
             outputs.Select(o => o.Attempt).ToArray(), outputs.Select(o => o.Status).ToArray(), outputs.Select(o => o.Reason).ToArray(), outputs.Select(o => o.ProgressJson).ToArray(),
             outputs.Select(o => o.BlobId?.ToString() ?? "").ToArray(), outputs.Select(o => o.Offset).ToArray(), outputs.Select(o => o.Length).ToArray(), outputs.Select(o => o.Rows).ToArray(),
@@ -325,11 +310,11 @@ public sealed class RunStore(Database database, NodeIdentity node)
             async c =>
             {
                 object?[] all = unit is null
-                    ? [fence.RunId, fence.Epoch, .. parameters]
-                    : [fence.RunId, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, .. parameters];
+                    ? [fence.Subject, fence.Epoch, .. parameters]
+                    : [fence.Subject, fence.Epoch, unit.HookOrdinal, unit.Unit, unit.Attempt, .. parameters];
                 int changed = await c.Command(
                     "with fence as (select id from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update) " + statement, all).Execute(cancellation);
-                return changed > 0 ? changed : throw new FenceLostException(fence.RunId);
+                return changed > 0 ? changed : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 }

@@ -4,8 +4,9 @@ namespace Osa.Storage.Validation;
 public sealed record DueRun(Guid RunId, string? EngineId);
 
 /// <summary>A claim: an attempt without a result, which keeps its container and directory alive.</summary>
-/// <param name="IsBulk">Its run has several depositions.</param>
-public sealed record Claim(Guid RunId, string EngineId, string ContainerName, long MemoryBytes, double Cpu, string Convention, bool IsBulk);
+/// <param name="HoldsSlot">Its container may run; false where only its directory is still needed.</param>
+/// <param name="IsBulk">Its run has several depositions, or it is a source's.</param>
+public sealed record Claim(string EngineId, string ContainerName, long MemoryBytes, double Cpu, bool HoldsSlot, string Convention, bool IsBulk);
 
 /// <summary>What every silo looks for every few seconds, so that nothing depends on a message that was sent once.</summary>
 public sealed class RunSweep(Database database)
@@ -32,13 +33,8 @@ public sealed class RunSweep(Database database)
     /// <summary>The claims of all engines.</summary>
     public Task<List<Claim>> ClaimsAsync(CancellationToken cancellation) =>
         database.Run(
-            c => c.Command(
-                """
-                select u.run_id, u.engine_id, u.container_name, u.memory_bytes, u.cpu, r.convention_id,
-                  (select count(*) > 1 from (select from osa.run_depositions m where m.run_id = r.id limit 2) first_two)
-                from osa.run_units u join osa.validation_runs r on r.id = u.run_id where u.state = 'claimed'
-                """)
-                .ToList(r => new Claim(r.GetGuid(0), r.GetString(1), r.GetString(2), r.GetInt64(3), r.GetDouble(4), r.GetString(5), r.GetBoolean(6)), cancellation),
+            c => c.Command("select engine_id, container_name, memory_bytes, cpu, holds_slot, convention_id, is_bulk from osa.claims")
+                .ToList(r => new Claim(r.GetString(0), r.GetString(1), r.GetInt64(2), r.GetDouble(3), r.GetBoolean(4), r.GetString(5), r.GetBoolean(6)), cancellation),
             cancellation);
 
     /// <summary>

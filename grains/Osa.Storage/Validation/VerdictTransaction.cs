@@ -42,7 +42,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         catch (Exception e) when (IsDataError(e))
         {
             Guid[] open = await database.Run(
-                async c => (Guid[])[.. await c.Command("select deposition_id from osa.run_depositions where run_id = $1 and status is null order by deposition_id", fence.RunId)
+                async c => (Guid[])[.. await c.Command("select deposition_id from osa.run_depositions where run_id = $1 and status is null order by deposition_id", fence.Subject)
                     .ToList(r => r.GetGuid(0), cancellation)],
                 cancellation);
             await IsolateAsync(fence, judged, open, e, onDataError, cancellation);
@@ -86,9 +86,9 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                          select status, count(*) as n from osa.run_depositions where run_id = $1 and status is not null group by status) s)
                     from osa.validation_runs where id = $1 and epoch = $2 for update
                     """,
-                    fence.RunId, fence.Epoch).FirstOrDefault(
+                    fence.Subject, fence.Epoch).FirstOrDefault(
                     r => new OpenRun(WireName.Parse<RunStatus>(r.GetString(0))!.Value, r.TextOrNull(1), r.GetBoolean(2), JsonSerializer.Deserialize<Dictionary<string, int>>(r.GetString(3))!),
-                    cancellation) ?? throw new FenceLostException(fence.RunId);
+                    cancellation) ?? throw new FenceLostException(fence.Subject);
                 if (RunLifecycle.IsFinal(run.Status))
                 {
                     return run.Status;
@@ -96,31 +96,34 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
 
                 List<Member> members = await c.Command(
                     $"""
-                    select {DepositionRows.Columns}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false) from osa.run_depositions m
+                    select {DepositionRows.Columns}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false), d.source_id, d.source_sequence from osa.run_depositions m
                     join osa.depositions d on d.id = m.deposition_id
                     where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[])) order by d.id {(run.IsTrial ? "" : "for update of d")}
                     """,
-                    fence.RunId, only).ToList(
-                    r => new Member(DepositionRows.Read(r), r.GetInt32(DepositionRows.Count), r.TextOrNull(DepositionRows.Count + 1), r.TextOrNull(DepositionRows.Count + 2), r.GetBoolean(DepositionRows.Count + 3)),
+                    fence.Subject, only).ToList(
+                    r => new Member(DepositionRows.Read(r), r.GetInt32(DepositionRows.Count), r.TextOrNull(DepositionRows.Count + 1), r.TextOrNull(DepositionRows.Count + 2), r.GetBoolean(DepositionRows.Count + 3),
+                        r.TextOrNull(DepositionRows.Count + 4), r.ValueOrNull<long>(DepositionRows.Count + 5)),
                     cancellation);
-                ILookup<Guid, RunOutput> outputs = (await RunStore.OutputsAsync(c, fence.RunId, only, cancellation)).ToLookup(o => o.DepositionId);
+                ILookup<Guid, RunOutput> outputs = (await RunStore.OutputsAsync(c, fence.Subject, only, cancellation)).ToLookup(o => o.DepositionId);
                 Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers = (await c.Command(
-                    "select hook_ordinal, unit, attempt, digest, duration_ms from osa.run_units where run_id = $1 and state = 'done'", fence.RunId)
+                    "select hook_ordinal, unit, attempt, digest, duration_ms from osa.run_units where run_id = $1 and state = 'done'", fence.Subject)
                     .ToList(r => (Key: (r.GetInt32(0), r.GetInt32(1), r.GetInt32(2)), Digest: r.TextOrNull(3), Duration: TimeSpan.FromMilliseconds(r.GetInt64(4))), cancellation))
                     .ToDictionary(x => x.Key, x => (x.Digest, x.Duration));
 
-                Dictionary<Guid, Series> series = await SeriesAsync(c, members, cancellation);
-                List<Decision> decisions = [.. members.Select(m => Decide(m, m.Deposition.Revises is { } revised && series[revised].IsWithdrawn, fence.RunId, run, judged.Document, [.. outputs[m.Deposition.Id].OrderBy(o => o.HookOrdinal)], containers))];
+                Dictionary<string, Item> items = run.IsTrial ? [] : await ItemsAsync(c, judged.Id, members, cancellation);
+                Guid? SeriesOf(Member member) => member.SourceId is { } source ? items.GetValueOrDefault(source)?.Series : member.Deposition.Revises;
+                Dictionary<Guid, Series> series = await SeriesAsync(c, [.. members.Select(SeriesOf).OfType<Guid>()], cancellation);
+                List<Decision> decisions = [.. members.Select(m => Decide(m, SeriesOf(m) is { } its && series[its].IsWithdrawn, m.SourceId is { } source && items.TryGetValue(source, out Item? item) && item.Published >= m.SourceSequence, fence.Subject, run, judged.Document, [.. outputs[m.Deposition.Id].OrderBy(o => o.HookOrdinal)], containers))];
                 FaultPoint.Reached("verdict.before_write");
                 if (!run.IsTrial && decisions.FindAll(d => d.Outcome == Outcome.Passed) is { Count: > 0 } passed)
                 {
                     foreach (Decision decision in passed)
                     {
-                        decision.Record = decision.Deposition.Revises is { } revised ? Srn.Record(node.Domain, revised, series[revised].Newest + 1) : Srn.Record(node.Domain, Guid.NewGuid(), 1);
+                        decision.Record = SeriesOf(decision.Member) is { } revised ? Srn.Record(node.Domain, revised, series[revised].Newest + 1) : Srn.Record(node.Domain, Guid.NewGuid(), 1);
                     }
 
-                    await InsertRecordsAsync(c, fence.RunId, judged, passed, cancellation);
-                    await CopyFeaturesAsync(c, fence.RunId, judged.Document, passed, cancellation);
+                    await InsertRecordsAsync(c, fence.Subject, judged, passed, cancellation);
+                    await CopyFeaturesAsync(c, fence.Subject, judged.Document, passed, cancellation);
                     FaultPoint.Reached("verdict.copied");
                 }
 
@@ -154,11 +157,11 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 where o.run_id = fence.id and o.deposition_id = $4
                   and o.hook_ordinal = (select max(hook_ordinal) from osa.run_outputs where run_id = $1 and deposition_id = $4)
                 """,
-                fence.RunId, fence.Epoch, reason, deposition).Execute(cancellation) is > 0 and var changed ? changed : throw new FenceLostException(fence.RunId),
+                fence.Subject, fence.Epoch, reason, deposition).Execute(cancellation) is > 0 and var changed ? changed : throw new FenceLostException(fence.Subject),
             cancellation);
 
     private Decision Decide(
-        Member member, bool isOfWithdrawn, Guid runId, OpenRun run, ConventionDocument convention, List<RunOutput> outputs,
+        Member member, bool isOfWithdrawn, bool isSuperseded, Guid runId, OpenRun run, ConventionDocument convention, List<RunOutput> outputs,
         Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers)
     {
         List<HookResult> results = [.. outputs.Select(o =>
@@ -175,6 +178,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
             : isOfWithdrawn && !run.IsTrial ? (Outcome.Failed, "the record that it is a new version of was withdrawn")
             : decisive is not null ? (decisive.Status == "rejected" ? Outcome.Rejected : Outcome.Failed, $"{decisive.Hook}: {decisive.Reason}")
             : outputs.Count != convention.Hooks.Count ? throw new InvalidOperationException($"The verdict over {node.DepositionSrn(member.Deposition.Id)} was asked before all of its hooks had run")
+            : isSuperseded ? (Outcome.Superseded, "something newer under its upstream id is published")
             : run.IsTrial || convention.Curation == Curation.Automatic || member.Review == "approved" ? (Outcome.Passed, null)
             : member.Review == "returned" ? (Outcome.Returned, member.ReviewReason)
             : (Outcome.Waiting, (string?)null);
@@ -182,13 +186,22 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
     }
 
     // Locked: revisions of one series get their numbers one transaction after the other, and none is published behind a withdrawal.
-    private static async Task<Dictionary<Guid, Series>> SeriesAsync(NpgsqlConnection connection, List<Member> members, CancellationToken cancellation)
-    {
-        Guid[] revised = [.. members.Select(m => m.Deposition.Revises).OfType<Guid>()];
-        return revised.Length == 0 ? [] : (await connection.Command(
+    private static async Task<Dictionary<Guid, Series>> SeriesAsync(NpgsqlConnection connection, Guid[] revised, CancellationToken cancellation) =>
+        revised.Length == 0 ? [] : (await connection.Command(
             "select id, version, is_current and withdrawn_at is not null from osa.records where id = any ($1) order by id, version for update", (object)revised)
             .ToList(r => (Id: r.GetGuid(0), Version: r.GetInt32(1), IsWithdrawn: r.GetBoolean(2)), cancellation))
             .GroupBy(r => r.Id).ToDictionary(g => g.Key, g => new Series(g.Max(r => r.Version), g.Any(r => r.IsWithdrawn)));
+
+    // Locked in the order of their ids, as every transaction that takes them does: of one upstream id what was ingested last is published last.
+    private static async Task<Dictionary<string, Item>> ItemsAsync(NpgsqlConnection connection, string conventionId, List<Member> members, CancellationToken cancellation)
+    {
+        string[] ids = [.. members.Select(m => m.SourceId).OfType<string>()];
+        return ids.Length == 0 ? [] : (await connection.Command(
+            """
+            select source_id, published_sequence, series from osa.source_items where convention_id = $1 and source_id = any ($2) order by source_id collate "C" for update
+            """,
+            conventionId, ids).ToList(r => (Id: r.GetString(0), Item: new Item(r.GetInt64(1), r.ValueOrNull<Guid>(2))), cancellation))
+            .ToDictionary(x => x.Id, x => x.Item, StringComparer.Ordinal);
     }
 
     private static async Task InsertRecordsAsync(NpgsqlConnection connection, Guid runId, Convention convention, List<Decision> passed, CancellationToken cancellation)
@@ -196,7 +209,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         await using var batch = new NpgsqlBatch(connection);
         if (passed.Exists(d => d.Record!.RecordVersion > 1))
         {
-            batch.And("update osa.records set is_current = false where id = any ($1) and is_current", (object)passed.Select(d => d.Deposition.Revises).OfType<Guid>().ToArray());
+            batch.And("update osa.records set is_current = false where id = any ($1) and is_current", (object)passed.Where(d => d.Record!.RecordVersion > 1).Select(d => Guid.Parse(d.Record!.Id)).ToArray());
         }
 
         batch
@@ -216,6 +229,16 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 from unnest($1::text[], $2::uuid[]) as r(srn, deposition_id) join osa.deposition_files f on f.deposition_id = r.deposition_id
                 """,
                 passed.Select(d => d.Record!.ToString()).ToArray(), passed.Select(d => d.Deposition.Id).ToArray());
+        if (passed.FindAll(d => d.Member.SourceId is not null) is { Count: > 0 } sourced)
+        {
+            batch.And(
+                """
+                update osa.source_items i set published_sequence = p.sequence, series = p.series
+                from unnest($2::text[], $3::bigint[], $4::uuid[]) as p(source_id, sequence, series) where i.convention_id = $1 and i.source_id = p.source_id
+                """,
+                convention.Id, sourced.Select(d => d.Member.SourceId!).ToArray(), sourced.Select(d => d.Member.SourceSequence!.Value).ToArray(), sourced.Select(d => Guid.Parse(d.Record!.Id)).ToArray());
+        }
+
         await batch.ExecuteNonQueryAsync(cancellation);
     }
 
@@ -258,11 +281,12 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                   update osa.run_depositions m set status = v.status, reason = v.reason, record_srn = v.record_srn, settled_at = now()
                   from v where m.run_id = $1 and m.ordinal = v.ordinal)
                 update osa.depositions d
-                set status = case v.status when 'passed' then 'accepted' else 'draft' end, record_srn = coalesce(v.record_srn, d.record_srn),
+                set status = case when v.status = 'passed' then 'accepted' when d.source_id is null then 'draft' when v.status in ('rejected', 'superseded') then v.status
+                      when v.status = 'returned' then 'rejected' else 'failed' end, record_srn = coalesce(v.record_srn, d.record_srn),
                     reasons = case when v.reason is null then array[]::text[] else array[v.reason] end, updated_at = now()
                 from v where d.id = v.deposition_id and v.status <> 'left_out' and not $7
                 """,
-                fence.RunId, settled.Select(d => d.Member.Ordinal).ToArray(), settled.Select(d => d.Deposition.Id).ToArray(), settled.Select(d => WireName.Of(d.Outcome)).ToArray(),
+                fence.Subject, settled.Select(d => d.Member.Ordinal).ToArray(), settled.Select(d => d.Deposition.Id).ToArray(), settled.Select(d => WireName.Of(d.Outcome)).ToArray(),
                 settled.Select(d => d.Reason).ToArray(), settled.Select(d => d.Record?.ToString()).ToArray(), run.IsTrial);
         }
 
@@ -274,7 +298,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                   update osa.run_depositions set review = 'waiting', review_since = now() where run_id = $1 and deposition_id = any ($2) returning deposition_id)
                 update osa.depositions d set status = 'in_review', updated_at = now() from m where d.id = m.deposition_id
                 """,
-                fence.RunId, entering.Select(d => d.Deposition.Id).ToArray());
+                fence.Subject, entering.Select(d => d.Deposition.Id).ToArray());
         }
 
         RunStatus? verdict = all && settled.Count == decisions.Count ? End(batch, fence, run, decisions) : null;
@@ -287,10 +311,10 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 set phase = 'review', owner_silo = null, next_step_at = 'infinity', waiting_for = 'a curator', summary = $3
                 where id = $1 and epoch = $2
                 """,
-                fence.RunId, fence.Epoch, $"passed by its hooks; {decisions.Count - settled.Count} of {decisions.Count + run.Settled.Values.Sum()} wait for a curator");
+                fence.Subject, fence.Epoch, $"passed by its hooks; {decisions.Count - settled.Count} of {decisions.Count + run.Settled.Values.Sum()} wait for a curator");
         }
 
-        if (!run.IsTrial && decisions.SelectMany(d => EventsOf(node.RunSrn(fence.RunId), convention.Name, d)).ToList() is { Count: > 0 } events)
+        if (!run.IsTrial && decisions.SelectMany(d => EventsOf(node.RunSrn(fence.Subject), convention.Name, d)).ToList() is { Count: > 0 } events)
         {
             EventLog.Append(batch, events);
         }
@@ -315,7 +339,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         bool Any(Outcome outcome) => counts.ContainsKey(WireName.Of(outcome));
         RunStatus verdict = Any(Outcome.Passed) ? RunStatus.Passed
             : Any(Outcome.Failed) ? RunStatus.Failed
-            : Any(Outcome.Rejected) || Any(Outcome.Returned) ? RunStatus.Rejected
+            : Any(Outcome.Rejected) || Any(Outcome.Returned) || Any(Outcome.Superseded) ? RunStatus.Rejected
             : RunStatus.Cancelled;
         string summary = counts.Values.Sum() == 1 && decisions is [{ } only]
             ? only.Outcome switch
@@ -323,14 +347,15 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 Outcome.LeftOut => "the deposition was taken out while it ran",
                 Outcome.Returned => RunSummary.Of(RunStatus.Rejected, $"returned by a curator: {only.Reason}"),
                 Outcome.Cancelled => RunSummary.Of(RunStatus.Cancelled, only.Reason!),
+                Outcome.Superseded => $"superseded: {only.Reason}",
                 _ => RunSummary.Of(only.Results),
             }
             : string.Join(", ", Enum.GetValues<Outcome>().Select(WireName.Of).Where(counts.ContainsKey).Select(o => $"{counts[o]} {o.Replace('_', ' ')}"));
         batch
             .And(
-                "update osa.validation_runs set status = $3, summary = $4, completed_at = now(), waiting_for = null where id = $1 and epoch = $2",
-                fence.RunId, fence.Epoch, WireName.Of(verdict), summary)
-            .And("insert into osa.released_blobs (blob_id) select distinct blob_id from osa.run_outputs where run_id = $1 and blob_id is not null on conflict do nothing", fence.RunId);
+                "update osa.validation_runs set status = $3, summary = $4, completed_at = now(), waiting_for = null, outcomes = $5::jsonb where id = $1 and epoch = $2",
+                fence.Subject, fence.Epoch, WireName.Of(verdict), summary, JsonSerializer.Serialize(counts))
+            .And("insert into osa.released_blobs (blob_id) select distinct blob_id from osa.run_outputs where run_id = $1 and blob_id is not null on conflict do nothing", fence.Subject);
         return verdict;
     }
 
@@ -357,8 +382,9 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
             case Outcome.Returned:
                 yield return (owner, DomainEvents.DepositionReturned(run, deposition, decision.Reason!));
                 break;
-            case Outcome.Rejected or Outcome.Failed or Outcome.Cancelled:
-                yield return (owner, DomainEvents.ValidationFailed(run, deposition, convention, WireName.Parse<RunStatus>(WireName.Of(decision.Outcome))!.Value, [decision.Reason!]));
+            case Outcome.Rejected or Outcome.Failed or Outcome.Cancelled or Outcome.Superseded:
+                RunStatus status = decision.Outcome == Outcome.Superseded ? RunStatus.Rejected : WireName.Parse<RunStatus>(WireName.Of(decision.Outcome))!.Value;
+                yield return (owner, DomainEvents.ValidationFailed(run, deposition, convention, status, [decision.Reason!]));
                 break;
         }
     }
@@ -378,6 +404,9 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         /// <summary>It is in this run no more: cancelled, withdrawn, or in another one.</summary>
         LeftOut,
 
+        /// <summary>Of a source: something newer was published first.</summary>
+        Superseded,
+
         /// <summary>For a curator.</summary>
         Waiting,
     }
@@ -388,7 +417,11 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
     /// <param name="IsWithdrawn">Its current version is.</param>
     private sealed record Series(int Newest, bool IsWithdrawn);
 
-    private sealed record Member(Deposition Deposition, int Ordinal, string? Review, string? ReviewReason, bool IsEmbargoed);
+    /// <param name="SourceId">What upstream calls it; null for a person's.</param>
+    private sealed record Member(Deposition Deposition, int Ordinal, string? Review, string? ReviewReason, bool IsEmbargoed, string? SourceId, long? SourceSequence);
+
+    /// <param name="Published">Sequence of what is published of an upstream id; 0 for nothing.</param>
+    private sealed record Item(long Published, Guid? Series);
 
     private sealed record Decision(Member Member, Outcome Outcome, string? Reason, IReadOnlyList<HookResult> Results, List<RunOutput> Outputs)
     {

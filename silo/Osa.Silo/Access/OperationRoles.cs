@@ -10,7 +10,7 @@ public sealed class OperationRoles
 {
     private static readonly FileDescriptor[] Files =
     [
-        ConventionsReflection.Descriptor, DepositionsReflection.Descriptor, RunsReflection.Descriptor, CurationReflection.Descriptor, RecordsReflection.Descriptor, FeaturesReflection.Descriptor, QueriesReflection.Descriptor, EventsReflection.Descriptor, NodeReflection.Descriptor,
+        ConventionsReflection.Descriptor, DepositionsReflection.Descriptor, RunsReflection.Descriptor, CurationReflection.Descriptor, RecordsReflection.Descriptor, FeaturesReflection.Descriptor, QueriesReflection.Descriptor, EventsReflection.Descriptor, SourcesReflection.Descriptor, NodeReflection.Descriptor,
     ];
 
     // Standard services that say nothing but whether the node serves and what its protocol is.

@@ -11,6 +11,7 @@ using Osa.Grains;
 using Osa.Grains.Events;
 using Osa.Grains.Files;
 using Osa.Grains.Hosts;
+using Osa.Grains.Sources;
 using Osa.Grains.Validation;
 using Osa.Silo.Access;
 using Osa.Silo.Operations;
@@ -25,6 +26,7 @@ using Osa.Storage.Hosts;
 using Osa.Storage.Queries;
 using Osa.Storage.Records;
 using Osa.Storage.Reviews;
+using Osa.Storage.Sources;
 using Osa.Storage.Validation;
 
 namespace Osa.Silo.Hosting;
@@ -61,11 +63,12 @@ internal static class NodeHost
             .AddSingleton<FeatureTables>().AddSingleton<FeatureRows>().AddSingleton<EventLog>().AddSingleton<SiloTable>().AddSingleton<LateWork>().AddSingleton<BlobReferences>()
             .AddSingleton<RunStore>().AddSingleton<RunQueries>().AddSingleton<RunSweep>().AddSingleton<VerdictTransaction>()
             .AddSingleton<SubmissionStore>().AddSingleton<RevisionStore>().AddSingleton<ReviewStore>().AddSingleton<RecordCommands>().AddSingleton<RunCommands>().AddSingleton<FeaturePreview>().AddSingleton<QueryStore>().AddSingleton<QueryExport>()
+            .AddSingleton<SourceStore>().AddSingleton<PullStore>().AddSingleton<PullBatch>().AddSingleton<SourceQuarantine>().AddSingleton<PullRunner>().AddSingleton<PullIntake>()
             .AddSingleton<HostDirectory>().AddSingleton<ImagePins>().AddSingleton<OutputCheck>().AddSingleton<UnitRunner>().AddSingleton<HookTrial>();
         if (options.NodeRoles.HasFlag(NodeRoles.Containers))
         {
             builder.Services
-                .AddSingleton(Containers(options, node)).AddSingleton<ContainerEngine>()
+                .AddSingleton(Containers(options, node)).AddSingleton(s => Egress(options, database, s.GetRequiredService<ILocalSiloDetails>())).AddSingleton<ContainerEngine>()
                 .AddSingleton<ContainerHost>().AddHostedService(s => s.GetRequiredService<ContainerHost>());
         }
 
@@ -94,6 +97,7 @@ internal static class NodeHost
             app.MapGrpcService<FeaturesService>();
             app.MapGrpcService<QueriesService>();
             app.MapGrpcService<EventsService>();
+            app.MapGrpcService<SourcesService>();
             app.MapGrpcService<NodeService>();
             app.Services.GetRequiredService<OperationRoles>().Check(((IEndpointRouteBuilder)app).DataSources.SelectMany(d => d.Endpoints));
         }
@@ -122,6 +126,7 @@ internal static class NodeHost
             o.DefunctSiloExpiration = TimeSpan.FromDays(1);
             o.DefunctSiloCleanupPeriod = TimeSpan.FromHours(1);
         });
+        silo.UseAdoNetReminderService(o => o.Configure(reminders => (reminders.Invariant, reminders.DataSource) = ("Npgsql", source)));
         silo.AddDashboard();
         silo.Services.AddPlacementDirector<ContainersPlacement, ContainersPlacementDirector>();
     }
@@ -138,6 +143,22 @@ internal static class NodeHost
         CpuOvercommit = options.CpuOvercommit,
         MemoryBytes = options.ContainerMemory,
     };
+
+    /// <summary>What sources may reach: never a port of this node or of its database, whatever the operator allows.</summary>
+    private static EgressPolicy Egress(NodeOptions options, string database, ILocalSiloDetails silo)
+    {
+        static IEnumerable<IPEndPoint> At(string host, int port) =>
+            Dns.GetHostAddresses(host).Select(address => new IPEndPoint(IPAddress.IsLoopback(address) ? IPAddress.Any : address, port));
+
+        var postgres = new NpgsqlConnectionStringBuilder(database);
+        List<IPEndPoint> denied =
+        [
+            .. ((int[])[options.Listen.Port, options.Operations.Port, silo.SiloAddress.Endpoint.Port]).Where(port => port != 0).Select(port => new IPEndPoint(IPAddress.Any, port)),
+            .. (postgres.Host ?? "").Split(',').Where(host => !host.StartsWith('/')).SelectMany(host => At(host.Split(':')[0], postgres.Port)),
+            .. options.Engine.Scheme is "tcp" or "http" or "https" ? At(options.Engine.Host, options.Engine.Port) : [],
+        ];
+        return new EgressPolicy(options.SourceRules, denied, EgressPolicy.ReadNameServers());
+    }
 
     private static void Listen(KestrelServerOptions kestrel, Uri listen)
     {

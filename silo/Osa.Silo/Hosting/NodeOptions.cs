@@ -1,4 +1,5 @@
 using System.Net;
+using Osa.Containers;
 using Osa.Domain.Conventions;
 using Osa.Domain.Errors;
 using Osa.Grains;
@@ -83,6 +84,13 @@ public sealed record NodeOptions
     [ConfigurationKeyName("PROBE_SECONDS")]
     public double ProbeSeconds { get; init; } = 2;
 
+    /// <summary>
+    /// Private addresses that sources may reach beside public ones, with commas: <c>10.1.2.0/24</c>, <c>10.1.2.3</c>, <c>10.1.2.3:8080</c>. Ports of the node, of its
+    /// database and of the engine stay closed. Default: none.
+    /// </summary>
+    [ConfigurationKeyName("SOURCE_ALLOW")]
+    public string SourceAllow { get; init; } = "";
+
     /// <summary>The public limits, <c>OSA_LIMITS__MaxHookMemoryBytes</c> and so on.</summary>
     [ConfigurationKeyName("LIMITS")]
     public NodeLimits Limits { get; init; } = new();
@@ -95,6 +103,9 @@ public sealed record NodeOptions
             "containers" => roles | NodeRoles.Containers,
             _ => throw OsaException.Invalid("OSA_ROLES", "roles", $"'{name}' is not a role; api and containers are"),
         });
+
+    /// <exception cref="OsaException">InvalidArgument.</exception>
+    public IReadOnlyList<EgressRule> SourceRules => [.. SourceAllow.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(EgressRule.Parse)];
 
     /// <exception cref="OsaException">InvalidArgument: a setting that cannot work, with what would.</exception>
     public void Validate()
@@ -124,6 +135,7 @@ public sealed record NodeOptions
             throw OsaException.Invalid("OSA_LOG_FORMAT", "choice", $"'{LogFormat}' is neither text nor json");
         }
 
+        _ = SourceRules;
         if (!IPAddress.TryParse(SiloAddress, out _))
         {
             throw OsaException.Invalid("OSA_SILO_ADDRESS", "address", $"'{SiloAddress}' is not an IP address");
