@@ -17,6 +17,9 @@ public sealed partial class ContainerEngine
     [LoggerMessage(3004, LogLevel.Information, "The container host passed its self-test in {Milliseconds} ms")]
     private partial void LogSelfTestPassed(long milliseconds);
 
-    [LoggerMessage(3005, LogLevel.Information, "Output of {Container} is emptied by a container, because the node may not")]
+    [LoggerMessage(3005, LogLevel.Information, "The directory of {Container} is emptied by a container, because the node may not")]
     private partial void LogHelperEmpties(string container);
+
+    [LoggerMessage(3006, LogLevel.Information, "The gate of container {Container} is made anew: {Reason}")]
+    private partial void LogGateReplaced(string container, string reason);
 }

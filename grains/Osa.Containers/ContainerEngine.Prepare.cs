@@ -17,7 +17,7 @@ public sealed partial class ContainerEngine
 
     /// <summary>
     /// Stages the inputs and creates the container of an attempt from its digest; or finds what an earlier call for the same attempt left,
-    /// and says how far it had come. Nothing is started.
+    /// and says how far it had come. Nothing of the image is started; a job with a network gets its network and the gate that closes it off first.
     /// </summary>
     /// <exception cref="OsaException">NotFound: the engine does not have the image. InvalidArgument: a name that cannot be. Unavailable: engine or scratch.</exception>
     public async Task<Preparation> PrepareAsync(ContainerJob job, CancellationToken cancellationToken)
@@ -36,11 +36,29 @@ public sealed partial class ContainerEngine
                 : Refuse(job, null, UsedUp);
         }
 
+        string? gateId = null;
+        if (job.Egress is { } egress)
+        {
+            ContainerInspectResponse? found = await _api.InspectAsync(job.Name, cancellationToken);
+            // What has started stays in its network, whatever became of the gate.
+            if (found is not null && (found.State.Status != "created" || !IsOwn(found)))
+                return Adopt(found, job, image, labels, marker);
+            (gateId, string? refusal) = await EnsureGateAsync(job, egress, cancellationToken);
+            if (gateId is null)
+                return Refuse(job, found, refusal!);
+            if (found is not null && found.HostConfig.NetworkMode != Hardening.Through(gateId) && !await _api.TryRemoveIdleAsync(found.ID, cancellationToken))
+                return Adopt(await FindTakenAsync(job.Name, cancellationToken), job, image, labels, marker);
+            if (_scratch.IsSealed(job.Name))
+                return Refuse(job, found, UsedUp);
+        }
+
         CreateContainerParameters parameters = await ParametersAsync(job, image, labels, _scratch, cancellationToken);
+        if (gateId is not null)
+            Hardening.OpenThrough(gateId, parameters);
         if (await CreateAsync(parameters, job, cancellationToken) is not { } id)
             return Adopt(await FindTakenAsync(job.Name, cancellationToken), job, image, labels, marker);
         FaultPoint.Reached("unit.created");
-        if (fresh || _scratch.OutputIsEmpty(job.Name))
+        if (fresh || _scratch.OutputIsEmpty(job))
             return new PreparedContainer(job, id, image.Id, PreparedState.Created) { Area = _scratch };
         await _api.RemoveAsync(id, cancellationToken);
         return Refuse(job, null, UsedUp);
@@ -61,7 +79,9 @@ public sealed partial class ContainerEngine
             [
                 Hardening.Bind(area.HostPath(area.InputOf(job.Name)), "/osa/in", readOnly: true),
                 Hardening.Bind(area.HostPath(area.OutputOf(job.Name)), "/osa/out", readOnly: false),
-                .. job.Records is null ? (Mount[])[] : [Hardening.Bind(area.HostPath(area.FilesOf(job.Name)), "/osa/files", readOnly: true)],
+                .. job.Records is null && !job.WritableFiles
+                    ? (Mount[])[]
+                    : [Hardening.Bind(area.HostPath(area.FilesOf(job.Name)), "/osa/files", readOnly: !job.WritableFiles)],
             ],
             engine.Cpus);
     }

@@ -64,6 +64,7 @@ public sealed partial class ContainerEngine
             output,
             progress)
         {
+            Files = job.WritableFiles ? new OutputDirectory(container.Area.FilesOf(job.Name)) : null,
             CpuTime = watch.Use.Cpu,
             Kill = watch.Killed,
             OutputLimitExceeded = ExceedsOutput(container),
@@ -76,6 +77,13 @@ public sealed partial class ContainerEngine
     {
         ContainerJob job = container.Job;
         (long bytes, long entries) = UnixTree.Measure(container.Area.OutputOf(job.Name), job.MaxOutputBytes, job.MaxOutputFiles);
+        if (job.WritableFiles)
+        {
+            (long moreBytes, long moreEntries) = UnixTree.Measure(container.Area.FilesOf(job.Name), job.MaxOutputBytes - bytes, job.MaxOutputFiles - entries);
+            bytes += moreBytes;
+            entries += moreEntries;
+        }
+
         return bytes > job.MaxOutputBytes || entries > job.MaxOutputFiles;
     }
 

@@ -98,10 +98,10 @@ public sealed partial class ContainerEngine
     private async Task RemoveScratchAsync(ScratchArea area, string name, CancellationToken cancellationToken)
     {
         IReadOnlyList<string> stubborn = await Task.Run(() => area.Remove(name), cancellationToken);
-        foreach (string output in stubborn)
+        foreach (string directory in stubborn)
         {
             LogHelperEmpties(name);
-            await EmptyByHelperAsync(area, output, cancellationToken);
+            await EmptyByHelperAsync(area, directory, cancellationToken);
         }
 
         if (stubborn.Count > 0 && await Task.Run(() => area.Remove(name), cancellationToken) is { Count: > 0 } left)

@@ -49,19 +49,22 @@ public sealed partial class ContainerEngine : IAsyncDisposable
             version.Components?.FirstOrDefault(component => component.Name == "runc")?.Version ?? "");
     }
 
-    /// <summary>This cluster's containers on this engine, in every state; never another cluster's, nor self-tests.</summary>
+    /// <summary>
+    /// This cluster's containers on this engine, in every state; never another cluster's, nor self-tests. A gate is not listed beside the
+    /// container that it is for, and where that is gone, under its name.
+    /// </summary>
     public async Task<IReadOnlyList<OwnedContainer>> ListOwnedAsync(CancellationToken cancellationToken)
     {
         IList<ContainerListResponse> found = await ListAsync($"{Hardening.ClusterLabel}={_options.ClusterId}", cancellationToken);
-        return [.. found.Select(container => new OwnedContainer(
+        return [.. found.OrderBy(container => container.Labels.ContainsKey(Hardening.GateLabel)).Select(container => new OwnedContainer(
             container.ID,
-            container.Names[0].TrimStart('/'),
+            container.Labels.TryGetValue(Hardening.GateLabel, out string? attempted) ? attempted : container.Names[0].TrimStart('/'),
             new JobLabels(
                 container.Labels.TryGetValue(Hardening.RunLabel, out string? run) ? run : "",
                 container.Labels.TryGetValue(Hardening.HookLabel, out string? hook) ? hook : "",
                 container.Labels.TryGetValue(Hardening.UnitLabel, out string? unit) ? unit : "",
                 container.Labels.TryGetValue(Hardening.AttemptLabel, out string? attempt) && int.TryParse(attempt, out int number) ? number : 0),
-            container.State))];
+            container.State)).DistinctBy(container => container.Name)];
     }
 
     /// <summary>Names of attempts that have a scratch directory on this machine, complete or not; no request.</summary>
@@ -73,6 +76,22 @@ public sealed partial class ContainerEngine : IAsyncDisposable
     {
         ContainerJob.CheckName(containerName);
         return new ProgressTail(new OutputDirectory(_scratch.OutputOf(containerName)));
+    }
+
+    /// <summary>What the named container writes to <c>/osa/out</c>, for one that has ended; no request.</summary>
+    /// <exception cref="OsaException">InvalidArgument: not a container's name.</exception>
+    public OutputDirectory OutputOf(string containerName)
+    {
+        ContainerJob.CheckName(containerName);
+        return new OutputDirectory(_scratch.OutputOf(containerName));
+    }
+
+    /// <summary>What the named container of a source writes to <c>/osa/files</c>, for one that has ended; no request.</summary>
+    /// <exception cref="OsaException">InvalidArgument: not a container's name.</exception>
+    public OutputDirectory FilesOf(string containerName)
+    {
+        ContainerJob.CheckName(containerName);
+        return new OutputDirectory(_scratch.FilesOf(containerName));
     }
 
     /// <summary>What the named container has logged so far: its first 16 KiB and last 48 KiB, as plain text; empty where there is none.</summary>
@@ -95,18 +114,21 @@ public sealed partial class ContainerEngine : IAsyncDisposable
     }
 
     /// <summary>
-    /// Removes the container of an attempt, running or not, and everything in its scratch directory, whatever modes the hook left. Does
-    /// nothing where there is nothing.
+    /// Removes the container of an attempt, running or not, its gate and its network, and everything in its scratch directory, whatever modes
+    /// the hook left. Does nothing where there is nothing.
     /// </summary>
     /// <param name="containerId">The container to remove; null looks it up by its name and this cluster's label.</param>
     /// <exception cref="OsaException">Unavailable: something is left; the same call can be repeated.</exception>
     public async Task RemoveAsync(string containerName, string? containerId, CancellationToken cancellationToken)
     {
         ContainerJob.CheckName(containerName);
+        bool mayHaveGate = _scratch.MayHaveGate(containerName);
         // First of all the directory stops being an attempt's, so that a crash on the way leaves nothing that could be adopted.
         _scratch.Retire(containerName);
         if ((containerId ?? await FindOwnAsync(containerName, cancellationToken)) is { } id)
             await _api.RemoveAsync(id, cancellationToken);
+        if (mayHaveGate)
+            await RemoveGateAsync(containerName, cancellationToken);
         FaultPoint.Reached("unit.removed");
         await RemoveScratchAsync(_scratch, containerName, cancellationToken);
         FaultPoint.Reached("unit.gone");
@@ -122,8 +144,10 @@ public sealed partial class ContainerEngine : IAsyncDisposable
     private async Task<string?> FindOwnAsync(string name, CancellationToken cancellationToken) =>
         await _api.InspectAsync(name, cancellationToken) is { } found && IsOwn(found) ? found.ID : null;
 
-    private bool IsOwn(ContainerInspectResponse container) =>
-        container.Config.Labels is { } labels && labels.TryGetValue(Hardening.ClusterLabel, out string? cluster) && cluster == _options.ClusterId;
+    private bool IsOwn(ContainerInspectResponse container) => IsOwn(container.Config.Labels);
+
+    private bool IsOwn(IDictionary<string, string>? labels) =>
+        labels is not null && labels.TryGetValue(Hardening.ClusterLabel, out string? cluster) && cluster == _options.ClusterId;
 
     private Task<IList<ContainerListResponse>> ListAsync(string label, CancellationToken cancellationToken) => _api.CallAsync(
         "list containers",

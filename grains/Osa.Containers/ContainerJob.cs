@@ -23,10 +23,16 @@ public sealed partial record ContainerJob(string Name, JobLabels Labels, string 
     /// <summary>Depositions for <c>/osa/in/records.jsonl</c>, their files in <c>/osa/files/{id}</c>; null for a job of one.</summary>
     public IReadOnlyList<BatchRecord>? Records { get; init; }
 
-    /// <summary>Most bytes in <c>/osa/out</c>, and of any file that is written.</summary>
+    /// <summary>What it may reach over a network of its own; null: it has no network. With one its root file system is writable too.</summary>
+    public EgressPolicy? Egress { get; init; }
+
+    /// <summary><c>/osa/files</c> is empty, and the container's to write; not together with <see cref="Records"/>.</summary>
+    public bool WritableFiles { get; init; }
+
+    /// <summary>Most bytes in <c>/osa/out</c> and a writable <c>/osa/files</c> together, and of any file that is written.</summary>
     public required long MaxOutputBytes { get; init; }
 
-    /// <summary>Most entries (files and directories) in <c>/osa/out</c>.</summary>
+    /// <summary>Most entries (files and directories) in <c>/osa/out</c> and a writable <c>/osa/files</c> together.</summary>
     public required int MaxOutputFiles { get; init; }
 
     /// <summary>A job of the record contract: one deposition, no network.</summary>
@@ -53,6 +59,31 @@ public sealed partial record ContainerJob(string Name, JobLabels Labels, string 
         string name, JobLabels labels, HookDefinition hook, IReadOnlyList<BatchRecord> records, ReadOnlyMemory<byte>? config, long maxOutputBytes, int maxOutputFiles) =>
         Of(name, labels, hook, config, "/osa/files", maxOutputBytes, maxOutputFiles) with { Records = records };
 
+    /// <summary>A job of the source contract: it fetches records over the network and leaves their files in <c>/osa/files</c>.</summary>
+    /// <param name="variables">Environment beside <c>OSA_IN</c>, <c>OSA_OUT</c> and <c>OSA_FILES</c>, e.g. <c>OSA_SINCE</c>.</param>
+    /// <param name="documents">For <c>/osa/in</c>, e.g. <c>config.json</c> and <c>session.json</c>.</param>
+    /// <param name="maxOutputBytes">In <c>/osa/out</c> and <c>/osa/files</c> together.</param>
+    /// <param name="maxOutputFiles">Entries in both together.</param>
+    public static ContainerJob ForSource(
+        string name,
+        JobLabels labels,
+        string image,
+        string digest,
+        HookLimits limits,
+        IReadOnlyDictionary<string, string> variables,
+        IReadOnlyDictionary<string, ReadOnlyMemory<byte>> documents,
+        EgressPolicy egress,
+        long maxOutputBytes,
+        int maxOutputFiles) => new(name, labels, image, digest, limits)
+        {
+            Environment = new Dictionary<string, string>(variables) { ["OSA_IN"] = "/osa/in", ["OSA_OUT"] = "/osa/out", ["OSA_FILES"] = "/osa/files" },
+            Documents = documents,
+            Egress = egress,
+            WritableFiles = true,
+            MaxOutputBytes = maxOutputBytes,
+            MaxOutputFiles = maxOutputFiles,
+        };
+
     private static ContainerJob Of(
         string name, JobLabels labels, HookDefinition hook, ReadOnlyMemory<byte>? config, string filesDirectory, long maxOutputBytes, int maxOutputFiles) => new(
         name,
@@ -73,10 +104,12 @@ public sealed partial record ContainerJob(string Name, JobLabels Labels, string 
             MaxOutputFiles = maxOutputFiles,
         };
 
-    /// <exception cref="OsaException">InvalidArgument: a name that could leave its directory.</exception>
+    /// <exception cref="OsaException">InvalidArgument: a name that could leave its directory, or inputs that exclude each other.</exception>
     internal void Check()
     {
         CheckName(Name);
+        if (WritableFiles && Records is not null)
+            throw OsaException.Invalid("records", "writable_files", "files of depositions are given where the container is to write its own");
         if (Records?.FirstOrDefault(r => !TokenPattern().IsMatch(r.Id)) is { } record)
             throw OsaException.Invalid("records", "id", $"'{record.Id}' cannot name a deposition in a container: 1 to 100 of a-z, 0-9 and hyphen");
         foreach (string name in Documents.Keys.Concat(Files.Concat(Records?.SelectMany(r => r.Files) ?? []).Select(file => file.Name)))

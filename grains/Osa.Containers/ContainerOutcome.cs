@@ -70,6 +70,9 @@ public sealed record ContainerOutcome(
     /// <summary>The kill that this call sent, after it was recorded; null when it sent none.</summary>
     public KillReason? Kill { get; init; }
 
+    /// <summary>What it left in <c>/osa/files</c>, as hostile as <see cref="Output"/>; null where that was not its to write.</summary>
+    public OutputDirectory? Files { get; init; }
+
     /// <summary>More output than the job allows was there in the end.</summary>
     public bool OutputLimitExceeded { get; init; }
 
@@ -93,5 +96,6 @@ public sealed record ContainerOutcome(
 }
 
 /// <summary>A container of this cluster, for the reaper.</summary>
+/// <param name="Name">Of the attempt.</param>
 /// <param name="State">As the engine calls it: created, running, exited, ….</param>
 public sealed record OwnedContainer(string Id, string Name, JobLabels Labels, string State);

@@ -69,6 +69,23 @@ public sealed class EngineFixture : IAsyncLifetime
             maxOutputFiles);
     }
 
+    /// <summary>An attempt of the source contract with the test hooks, which may reach nothing but public addresses unless <paramref name="egress"/> says so.</summary>
+    public ContainerJob SourceJob(string config, EgressPolicy? egress = null, string? digest = null, long maxOutputBytes = 1 << 20, int maxOutputFiles = 100)
+    {
+        int serial = Interlocked.Increment(ref _serial);
+        return ContainerJob.ForSource(
+            $"osa-{ClusterId}-s{serial}-1",
+            new JobLabels($"run{serial}", "source", "0", 1),
+            StaticPrograms.TestHooksReference,
+            digest ?? HooksDigest,
+            new HookLimits(60, 128 << 20, 1, 64),
+            new Dictionary<string, string> { ["OSA_SINCE"] = "2026-01-01" },
+            new Dictionary<string, ReadOnlyMemory<byte>> { ["config.json"] = Encoding.UTF8.GetBytes(config) },
+            egress ?? new EgressPolicy([], [], []),
+            maxOutputBytes,
+            maxOutputFiles);
+    }
+
     public async Task<PreparedContainer> PrepareAsync(ContainerJob job) =>
         Assert.IsType<PreparedContainer>(await Engine.PrepareAsync(job, TestContext.Current.CancellationToken));
 
@@ -90,7 +107,7 @@ public sealed class EngineFixture : IAsyncLifetime
     {
         foreach (OwnedContainer left in await Engine.ListOwnedAsync(CancellationToken.None))
             await Engine.RemoveAsync(left.Name, left.Id, CancellationToken.None);
-        foreach (string name in Engine.ListScratch())
+        foreach (string name in Engine.ListScratch().Concat(await Engine.ListNetworksAsync(CancellationToken.None)))
             await Engine.RemoveAsync(name, null, CancellationToken.None);
         await Engine.DisposeAsync();
         Docker.Dispose();

@@ -76,6 +76,35 @@ public sealed class OutputTests(EngineFixture host)
     }
 
     [Fact]
+    public void A_directory_is_listed_up_to_one_more_than_is_accepted()
+    {
+        using Scenario scenario = new();
+        Directory.CreateDirectory(Path.Combine(scenario.Path, "real", "inner"));
+        for (int i = 0; i < 20; i++)
+            File.WriteAllText(Path.Combine(scenario.Path, "real", $"f{i}"), "");
+        Directory.CreateSymbolicLink(Path.Combine(scenario.Path, "link"), Path.Combine(scenario.Path, "real"));
+
+        Assert.Equal(["link", "real"], scenario.Output.List("", 10)!.Order());
+        Assert.Equal(21, scenario.Output.List("real", 21)!.Count);
+        Assert.Equal(11, scenario.Output.List("real", 10)!.Count);
+        Assert.Equal([], scenario.Output.List("real/inner", 10));
+        Assert.All(["link", "link/inner", "real/f1", "nowhere", "..", "real/..", "/etc", "a\0b", "real/"], name => Assert.Null(scenario.Output.List(name, 10)));
+    }
+
+    [Fact]
+    public async Task A_name_that_is_not_UTF_8_is_told_apart()
+    {
+        ContainerJob job = host.Job("""{"do":"output","kind":"bad-name"}""");
+
+        ContainerOutcome outcome = await host.RunAsync(job);
+
+        string name = Assert.Single(outcome.Output.List("", 10)!);
+        Assert.Equal("\0fffe0a", name);
+        Assert.IsType<OutputFile.Refused>(outcome.Output.Open(name, 10));
+        await host.Engine.RemoveAsync(job.Name, outcome.ContainerId, default);
+    }
+
+    [Fact]
     public void A_file_that_grows_while_it_is_read_ends_at_the_limit()
     {
         using Scenario scenario = new();

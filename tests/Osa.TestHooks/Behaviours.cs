@@ -28,6 +28,10 @@ internal static class Behaviours
                 using (JsonDocument behaviour = JsonDocument.Parse(record.RootElement.GetProperty("metadata").GetProperty("behaviour").GetString()!))
                     return Run(behaviour.RootElement);
 
+            case "as-file-says":
+                using (JsonDocument file = JsonDocument.Parse(File.ReadAllBytes(Text(config, "file")!)))
+                    return Run(file.RootElement);
+
             case "steps":
                 foreach (JsonElement step in config.GetProperty("steps").EnumerateArray())
                 {
@@ -82,6 +86,13 @@ internal static class Behaviours
                 return File.ReadAllText("/tmp/note") == "written" ? 0 : 9;
             case "output":
                 HostileOutput.Make(Text(config, "kind")!, Path.Combine(Out, Text(config, "file") ?? "features.json"), Number(config, "count", 1));
+                return 0;
+            case "reach":
+                Reach.Write(Path.Combine(Out, Text(config, "file") ?? "reach.json"), config.GetProperty("targets").EnumerateArray().Select(target => target.GetString()!));
+                return 0;
+            case "await":
+                while (!File.Exists(Text(config, "file")!))
+                    Thread.Sleep(10);
                 return 0;
             case "echo":
                 Surroundings.Write(Features);

@@ -22,13 +22,17 @@ internal static class Surroundings
             json.WriteStringValue(line.Split(':')[0].Trim());
         json.WriteEndArray();
 
+        json.WriteString("ipv6", File.Exists("/proc/net/if_inet6") ? File.ReadAllText("/proc/net/if_inet6") : "");
+        json.WriteString("hostname", Environment.MachineName);
+        json.WriteString("resolver", File.Exists("/etc/resolv.conf") ? File.ReadAllText("/etc/resolv.conf") : "");
+
         json.WriteStartObject("mounts");
         foreach (string[] mount in File.ReadLines("/proc/mounts").Select(line => line.Split(' ')).DistinctBy(mount => mount[1]))
             json.WriteString(mount[1], mount[3]);
         json.WriteEndObject();
 
         json.WriteStartObject("writable");
-        foreach (string directory in (string[])["/", "/osa", "/osa/in", "/osa/in/files", "/osa/out", "/tmp", "/dev/shm", "/var", "/volume"])
+        foreach (string directory in (string[])["/", "/osa", "/osa/in", "/osa/in/files", "/osa/out", "/osa/files", "/tmp", "/dev/shm", "/var", "/volume"])
             json.WriteBoolean(directory, IsWritable(directory));
         json.WriteEndObject();
 

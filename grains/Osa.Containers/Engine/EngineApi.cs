@@ -142,6 +142,48 @@ internal sealed class EngineApi(Uri endpoint, TimeSpan requestTimeout, TimeProvi
         },
         cancellationToken);
 
+    /// <summary>Removes a container with its anonymous volumes, unless it runs.</summary>
+    /// <returns>False when it runs.</returns>
+    public Task<bool> TryRemoveIdleAsync(string containerId, CancellationToken cancellationToken) => CallAsync(
+        "remove a container",
+        async (client, token) =>
+        {
+            try
+            {
+                await client.Containers.RemoveContainerAsync(containerId, new ContainerRemoveParameters { RemoveVolumes = true }, token);
+                return true;
+            }
+            catch (DockerContainerNotFoundException)
+            {
+                return true;
+            }
+            catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.Conflict)
+            {
+                return false;
+            }
+        },
+        cancellationToken);
+
+    /// <summary>All networks of the engine.</summary>
+    public Task<IList<NetworkResponse>> ListNetworksAsync(CancellationToken cancellationToken) =>
+        CallAsync("list networks", (client, token) => client.Networks.ListNetworksAsync(new NetworksListParameters(), token), cancellationToken);
+
+    /// <summary>Removes a network that no container uses; nothing happens to one that is gone.</summary>
+    public Task RemoveNetworkAsync(string networkId, CancellationToken cancellationToken) => CallAsync(
+        "remove a network",
+        async (client, token) =>
+        {
+            try
+            {
+                await client.Networks.DeleteNetworkAsync(networkId, token);
+            }
+            catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound)
+            {
+                // Gone is what was asked for.
+            }
+        },
+        cancellationToken);
+
     /// <summary>The sentence in the engine's answer.</summary>
     public static string Message(DockerApiException refused)
     {

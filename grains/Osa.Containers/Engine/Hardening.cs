@@ -19,8 +19,12 @@ internal static class Hardening
     public const string AttemptLabel = "osa.attempt";
     public const string ScratchLabel = "osa.scratch";
     public const string StagedLabel = "osa.staged";
+    public const string GateLabel = "osa.gate";
+    public const string EgressLabel = "osa.egress";
 
     public const string HookUser = "65534:65534";
+
+    private static readonly HookLimits GateLimits = new(0, 32 << 20, 1, 32);
 
     private const long SharedMemoryBytes = 16 << 20;
     private const string TemporaryFiles = "rw,noexec,nosuid,nodev,size=100m,uid=65534,gid=65534,mode=1777";
@@ -77,16 +81,60 @@ internal static class Hardening
             },
         };
 
+    /// <summary>Lets a container write to its root file system and use the network of a gate, in whose namespace it has no right to change anything.</summary>
+    public static void OpenThrough(string gateId, CreateContainerParameters container)
+    {
+        container.NetworkDisabled = false;
+        container.HostConfig.NetworkMode = Through(gateId);
+        container.HostConfig.ReadonlyRootfs = false;
+    }
+
+    /// <summary>The network mode of a container that uses another one's network.</summary>
+    public static string Through(string gateId) => "container:" + gateId;
+
+    /// <summary>The container that closes a network off: the node's own program as root, with the right to change its network and no other.</summary>
+    /// <param name="network">Id of the network that it is alone in.</param>
+    /// <param name="hasIPv6">The machine's kernel speaks IPv6, so that it has to be told not to.</param>
+    public static CreateContainerParameters Gate(
+        string name, LocalImage image, IDictionary<string, string> labels, string network, IReadOnlyList<string> rules, IEnumerable<string> nameServers, bool hasIPv6, long engineCpus)
+    {
+        CreateContainerParameters gate = Container(name, image, labels, new Dictionary<string, string>(), GateLimits, 1 << 20, [], engineCpus);
+        gate.Entrypoint = ["/osa-probe", "gate", .. rules];
+        gate.User = "0:0";
+        gate.Hostname = "source";
+        gate.NetworkDisabled = false;
+        gate.HostConfig.CapAdd = ["NET_ADMIN"];
+        gate.HostConfig.NetworkMode = network;
+        gate.HostConfig.DNS = [.. nameServers];
+        // The machine's own search list says where it stands.
+        gate.HostConfig.DNSSearch = ["."];
+        if (hasIPv6)
+            gate.HostConfig.Sysctls = new Dictionary<string, string> { ["net.ipv6.conf.all.disable_ipv6"] = "1", ["net.ipv6.conf.default.disable_ipv6"] = "1" };
+        return gate;
+    }
+
     public static Mount Bind(string hostPath, string target, bool readOnly) => new() { Type = "bind", Source = hostPath, Target = target, ReadOnly = readOnly };
 
-    public static Dictionary<string, string> Labels(string cluster, JobLabels labels, string hostScratch, string staged) => new()
+    public static Dictionary<string, string> Labels(string cluster, JobLabels labels, string hostScratch, string staged) => new(Labels(cluster, labels))
+    {
+        [ScratchLabel] = hostScratch,
+        [StagedLabel] = staged,
+    };
+
+    /// <param name="attempt">Name of the container that goes through this gate.</param>
+    /// <param name="egress">Which policy the gate stands for.</param>
+    public static Dictionary<string, string> GateLabels(string cluster, JobLabels labels, string attempt, string egress) => new(Labels(cluster, labels))
+    {
+        [GateLabel] = attempt,
+        [EgressLabel] = egress,
+    };
+
+    public static Dictionary<string, string> Labels(string cluster, JobLabels labels) => new()
     {
         [ClusterLabel] = cluster,
         [RunLabel] = labels.Run,
         [HookLabel] = labels.Hook,
         [UnitLabel] = labels.Unit,
         [AttemptLabel] = labels.Attempt.ToString(CultureInfo.InvariantCulture),
-        [ScratchLabel] = hostScratch,
-        [StagedLabel] = staged,
     };
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Unicode;
 using Microsoft.Win32.SafeHandles;
 using Osa.Containers.Scratch;
 
@@ -23,7 +24,7 @@ public abstract record OutputFile
 }
 
 /// <summary>
-/// The output of a container that has ended. Opens regular files only, without following a link in any part of the name and
+/// A directory that a container wrote to, which has ended. Opens regular files only, without following a link in any part of the name and
 /// without blocking.
 /// </summary>
 public sealed class OutputDirectory
@@ -38,26 +39,16 @@ public sealed class OutputDirectory
     public unsafe OutputFile Open(string name, long maxBytes)
     {
         string[] parts = name.Split('/');
-        if (parts.Any(part => part is "" or "." or "..") || name.Contains('\0', StringComparison.Ordinal))
+        if (!IsInside(parts))
             return new OutputFile.Refused($"'{name}' is not a path inside the output directory");
-        int directory = Posix.OpenDirectory(Path);
+        int directory = OpenInner(parts.AsSpan(0, parts.Length - 1), out int depth, out int error);
         if (directory < 0)
-            return new OutputFile.Refused($"the output directory cannot be opened (error {Marshal.GetLastPInvokeError()})");
-        for (int i = 0; i < parts.Length - 1; i++)
         {
-            int inner;
-            fixed (byte* part = Bytes(parts[i]))
-                inner = Posix.OpenDirectoryAt(directory, part);
-            int error = Marshal.GetLastPInvokeError();
-            _ = Posix.Close(directory);
-            if (inner < 0)
-            {
-                return error == Posix.ENOENT
+            return depth == 0
+                ? new OutputFile.Refused($"the output directory cannot be opened (error {error})")
+                : error == Posix.ENOENT
                     ? new OutputFile.Absent()
-                    : new OutputFile.Refused($"{string.Join('/', parts[..(i + 1)])} is not a directory that can be read");
-            }
-
-            directory = inner;
+                    : new OutputFile.Refused($"{string.Join('/', parts[..depth])} is not a directory that can be read");
         }
 
         try
@@ -69,6 +60,64 @@ public sealed class OutputDirectory
         {
             _ = Posix.Close(directory);
         }
+    }
+
+    /// <summary>Names of what is in a directory, in no order, without following a link in any part of its own name. Throws nothing.</summary>
+    /// <param name="name">A relative path with <c>/</c>; empty for the directory itself.</param>
+    /// <param name="most">Most names that the caller accepts. No more than one beyond is looked at, so a longer answer means too many.</param>
+    /// <returns>
+    /// Null when there is no such directory, or it cannot be read. A name that is not UTF-8 is given as NUL and its bytes in hexadecimal: no
+    /// file's name has a NUL, and <see cref="Open"/> refuses such a one.
+    /// </returns>
+    public unsafe IReadOnlyList<string>? List(string name, int most)
+    {
+        string[] parts = name.Length == 0 ? [] : name.Split('/');
+        if (!IsInside(parts))
+            return null;
+        int directory = OpenInner(parts, out _, out _);
+        if (directory < 0)
+            return null;
+        nint list = Posix.ListDirectory(directory);
+        if (list == 0)
+        {
+            _ = Posix.Close(directory);
+            return null;
+        }
+
+        List<string> names = [];
+        for (nint entry = Posix.NextEntry(list); entry != 0 && names.Count <= most; entry = Posix.NextEntry(list))
+        {
+            byte* found = Posix.NameOf(entry);
+            if (!Posix.IsSelfOrParent(found))
+                names.Add(NameOf(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(found)));
+        }
+
+        _ = Posix.CloseDirectory(list);
+        return names;
+    }
+
+    private static string NameOf(ReadOnlySpan<byte> bytes) => Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : "\0" + Convert.ToHexStringLower(bytes);
+
+    private static bool IsInside(string[] parts) => parts.All(part => part is not ("" or "." or "..") && !part.Contains('\0', StringComparison.Ordinal));
+
+    /// <param name="depth">How many of the parts had to be opened until one failed, which is counted.</param>
+    /// <returns>Descriptor of the directory that the parts lead to, or -1.</returns>
+    private unsafe int OpenInner(ReadOnlySpan<string> parts, out int depth, out int error)
+    {
+        depth = 0;
+        int directory = Posix.OpenDirectory(Path);
+        error = Marshal.GetLastPInvokeError();
+        while (directory >= 0 && depth < parts.Length)
+        {
+            int inner;
+            fixed (byte* part = Bytes(parts[depth++]))
+                inner = Posix.OpenDirectoryAt(directory, part);
+            error = Marshal.GetLastPInvokeError();
+            _ = Posix.Close(directory);
+            directory = inner;
+        }
+
+        return directory;
     }
 
     private static unsafe OutputFile OpenIn(int directory, byte* last, string name, long maxBytes)

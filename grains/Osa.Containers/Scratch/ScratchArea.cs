@@ -5,8 +5,8 @@ using Osa.Domain.Errors;
 namespace Osa.Containers.Scratch;
 
 /// <summary>
-/// Directories of attempts: <c>{name}/in</c>, <c>in/files</c>, <c>out</c>, for many depositions <c>files/{id}</c>, and the marker <c>staged</c>. A directory has its final
-/// name only when it is complete. The parents are 0700; what is mounted has modes that work for uid 65534 whatever the umask.
+/// Directories of attempts: <c>{name}/in</c>, <c>in/files</c>, <c>out</c>, for many depositions <c>files/{id}</c>, for a source an empty <c>files</c> and the marker <c>gate</c>, and the
+/// marker <c>staged</c>. A directory has its final name only when it is complete. The parents are 0700; what is mounted has modes that work for uid 65534 whatever the umask.
 /// </summary>
 internal sealed class ScratchArea(string root, string dataDirectory, string? hostDataDirectory)
 {
@@ -23,7 +23,7 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
 
     public string InputOf(string name) => Path.Combine(_root, name, "in");
 
-    /// <summary>Where each of many depositions has its folder.</summary>
+    /// <summary>Where each of many depositions has its folder, or where a source leaves files.</summary>
     public string FilesOf(string name) => Path.Combine(_root, name, "files");
 
     public string OutputOf(string name) => Path.Combine(_root, name, "out");
@@ -68,6 +68,10 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
                 WriteFile(Path.Combine(input, name), content);
             foreach (InputFile file in job.Files)
                 PlaceFile(file.SourcePath, Path.Combine(files, file.Name));
+            if (job.WritableFiles)
+                Make(Path.Combine(making, "files"), WritableDirectory);
+            if (job.Egress is not null)
+                WriteFile(Path.Combine(making, "gate"), default);
             if (job.Records is not null)
                 StageRecords(job.Records, Path.Combine(input, "records.jsonl"), Path.Combine(making, "files"));
             WriteFile(Path.Combine(making, "staged.new"), marker.ToBytes());
@@ -104,7 +108,11 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
         }
     }
 
-    public bool OutputIsEmpty(string name) => !Directory.EnumerateFileSystemEntries(OutputOf(name)).Any();
+    public bool OutputIsEmpty(ContainerJob job) =>
+        !Directory.EnumerateFileSystemEntries(OutputOf(job.Name)).Any() && !(job.WritableFiles && Directory.EnumerateFileSystemEntries(FilesOf(job.Name)).Any());
+
+    /// <summary>Whether the attempt may have a gate and a network; what has no directory may.</summary>
+    public bool MayHaveGate(string name) => !Directory.Exists(PathOf(name)) || File.Exists(Path.Combine(_root, name, "gate"));
 
     /// <summary>
     /// Takes away the path that the container's input was mounted from. What runs keeps its mount; but the engine can no longer start
@@ -136,7 +144,7 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
     }
 
     /// <summary>Removes all directories of the name, as far as this process may.</summary>
-    /// <returns>Directories of output that it may not empty.</returns>
+    /// <returns>Directories that it may not empty.</returns>
     public IReadOnlyList<string> Remove(string name)
     {
         List<string> stubborn = [];
@@ -145,7 +153,7 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
         foreach (string path in Directory.EnumerateDirectories(_root, name + ".*").Append(PathOf(name)))
         {
             if (!RemoveTree(path))
-                stubborn.Add(Path.Combine(path, "out"));
+                stubborn.Add(path);
         }
 
         return stubborn;

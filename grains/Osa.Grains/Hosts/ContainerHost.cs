@@ -41,15 +41,15 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
     /// <summary>Removes an attempt's container and directory behind the run's back: its result, or that it is lost, is saved.</summary>
     public void RemoveLater(string containerName, string? containerId) => _removals.Writer.TryWrite(new Removal(containerName, containerId));
 
-    /// <summary>Containers and directories of this cluster that no run claims.</summary>
+    /// <summary>Containers, networks and directories of this cluster that no run claims.</summary>
     /// <exception cref="OsaException">Unavailable: the engine is away.</exception>
     public async Task<IEnumerable<OrphanContainer>> OrphansAsync(CancellationToken cancellation)
     {
         // Listed first, and the claims read afterwards: a claim is saved before anything is made for it.
         IReadOnlyList<OwnedContainer> containers = await engine.ListOwnedAsync(cancellation);
-        IReadOnlyList<string> directories = engine.ListScratch();
+        IEnumerable<string> others = (await engine.ListNetworksAsync(cancellation)).Concat(engine.ListScratch());
         HashSet<string> claimed = [.. (await sweep.ClaimsAsync(cancellation)).Select(c => c.ContainerName)];
-        return containers.Select(c => new OrphanContainer(c.Name, c.Id)).Concat(directories.Select(d => new OrphanContainer(d, null))).DistinctBy(o => o.Name).Where(o => !claimed.Contains(o.Name));
+        return containers.Select(c => new OrphanContainer(c.Name, c.Id)).Concat(others.Select(name => new OrphanContainer(name, null))).DistinctBy(o => o.Name).Where(o => !claimed.Contains(o.Name));
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
