@@ -134,13 +134,22 @@ wait_for() {
     done
 }
 
-# The first port from $1 on that nobody listens on, on loopback.
+# free_port PORT [ADDRESS]: the first port from PORT on that nobody listens on, on loopback or at the address.
 free_port() {
     local port=$1
-    while (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do
+    while (exec 3<> "/dev/tcp/${2:-127.0.0.1}/$port") 2> /dev/null; do
         port=$((port + 1))
     done
     echo "$port"
+}
+
+# The address at which this machine is reached by containers of the engine.
+bridge_address() {
+    local address
+    # An engine that has been started again tells the network alone, whose first address is the bridge's.
+    address=$(docker network inspect bridge --format '{{with index .IPAM.Config 0}}{{or .Gateway .Subnet}}{{end}}')
+    [ -n "$address" ] || die "the Docker engine has no network 'bridge'"
+    echo "${address/%.0\/*/.1}"
 }
 
 # Ends the compiler server of this script's builds.

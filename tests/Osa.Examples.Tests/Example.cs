@@ -8,6 +8,8 @@ internal static class Example
 {
     public static string Folder { get; } = Path.Combine(Repository(), "sdk", "examples", "proteins");
 
+    public static string SourceFolder { get; } = Path.Combine(Repository(), "sdk", "examples", "proteins-source");
+
     public static string DataFile(string name) => Path.Combine(Folder, "data", name);
 
     public static string Sequence(string name) => Fasta.ReadSingle(name, File.ReadAllBytes(DataFile($"{name}.fasta"))).Sequence;

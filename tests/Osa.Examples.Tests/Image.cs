@@ -68,7 +68,7 @@ public sealed class Image : IAsyncLifetime
         return File.Exists(path) ? [.. (await File.ReadAllLinesAsync(path)).Select(line => JsonElement.Parse(line))] : [];
     }
 
-    private static async Task<(int ExitCode, string Output)> RunProcess(string program, string[] arguments)
+    internal static async Task<(int ExitCode, string Output)> RunProcess(string program, string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true })!;
         using var deadline = new CancellationTokenSource(Deadline);

@@ -92,6 +92,24 @@ public sealed class ImageTests(Image image)
     }
 
     [Fact]
+    public async Task Another_convention_has_the_same_hooks_under_names_of_its_own()
+    {
+        var (exitCode, output) = await Image.RunProcess(Path.Combine(Example.SourceFolder, "convention"), ["http://172.17.0.1:7410"]);
+        Assert.True(exitCode == 0, output);
+        var convention = JsonElement.Parse(output);
+
+        foreach (var (name, original) in Hooks(convention).Zip(Hooks(Example.Convention)))
+        {
+            Assert.Equal($"catalogue_{original}", name);
+            var own = await image.Run(name, Data("insulin.fasta"), Data("insulin.json"));
+            var others = await image.Run(original, Data("insulin.fasta"), Data("insulin.json"));
+            Assert.Equal(others.Row.GetRawText(), own.Row.GetRawText());
+        }
+
+        Assert.Equal("http://172.17.0.1:7410", convention.GetProperty("source").GetProperty("config").GetProperty("url").GetString());
+    }
+
+    [Fact]
     public async Task A_hook_that_the_image_does_not_have_fails()
     {
         var outcome = await image.Run("no_such_hook", Data("insulin.fasta"), Insulin);
@@ -99,6 +117,9 @@ public sealed class ImageTests(Image image)
         Assert.Equal(2, outcome.ExitCode);
         Assert.Contains("this image has sequence_check, protein_properties and tryptic_peptides", outcome.Log, StringComparison.Ordinal);
     }
+
+    private static IEnumerable<string> Hooks(JsonElement convention) =>
+        convention.GetProperty("hooks").EnumerateArray().Select(hook => hook.GetProperty("manifest").GetProperty("name").GetString()!);
 
     private static string Data(string file) => File.ReadAllText(Example.DataFile(file));
 

@@ -5,14 +5,19 @@ namespace Osa.Examples.Proteins;
 /// <summary>The three hooks of the convention. Each reads the input itself, so each rejects a bad sequence even when run alone.</summary>
 internal static class Hooks
 {
-    /// <summary>The hook of that name, or null.</summary>
-    public static Action<HookInput, HookOutput>? Find(string? name) => name switch
-    {
-        "sequence_check" => SequenceCheck,
-        "protein_properties" => Properties,
-        "tryptic_peptides" => TrypticPeptides,
-        _ => null,
-    };
+    private static readonly (string Name, Action<HookInput, HookOutput> Run)[] All =
+    [
+        ("sequence_check", SequenceCheck),
+        ("protein_properties", Properties),
+        ("tryptic_peptides", TrypticPeptides),
+    ];
+
+    /// <summary>
+    /// The hook of that name, or null. A feature table has one owner, so another convention calls its hooks otherwise: whatever ends in
+    /// an underscore and a name is that hook too.
+    /// </summary>
+    public static Action<HookInput, HookOutput>? Find(string? name) =>
+        All.FirstOrDefault(hook => name == hook.Name || name?.EndsWith($"_{hook.Name}", StringComparison.Ordinal) == true).Run;
 
     /// <summary>Accepts exactly one well-formed sequence, the one that the metadata speak of.</summary>
     private static void SequenceCheck(HookInput input, HookOutput output)
