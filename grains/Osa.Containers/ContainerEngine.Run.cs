@@ -52,6 +52,7 @@ public sealed partial class ContainerEngine
         bool outOfMemory = ended.State.OOMKilled || (startError is null && await HadOutOfMemoryEventAsync(ended, cancellationToken));
         (IReadOnlyList<ProgressLine> progress, string? problem) = ProgressLog.Read(output);
         DateTimeOffset? started = ParseTime(ended.State.StartedAt);
+        (long outputBytes, bool exceeded) = MeasureOutput(container);
         return new ContainerOutcome(
             container.Id,
             ended.Image,
@@ -67,13 +68,14 @@ public sealed partial class ContainerEngine
             Files = job.WritableFiles ? new OutputDirectory(container.Area.FilesOf(job.Name)) : null,
             CpuTime = watch.Use.Cpu,
             Kill = watch.Killed,
-            OutputLimitExceeded = ExceedsOutput(container),
+            OutputBytes = outputBytes,
+            OutputLimitExceeded = exceeded,
             StartError = startError,
             ProgressProblem = problem,
         };
     }
 
-    private static bool ExceedsOutput(PreparedContainer container)
+    private static (long Bytes, bool Exceeds) MeasureOutput(PreparedContainer container)
     {
         ContainerJob job = container.Job;
         (long bytes, long entries) = UnixTree.Measure(container.Area.OutputOf(job.Name), job.MaxOutputBytes, job.MaxOutputFiles);
@@ -84,7 +86,7 @@ public sealed partial class ContainerEngine
             entries += moreEntries;
         }
 
-        return bytes > job.MaxOutputBytes || entries > job.MaxOutputFiles;
+        return (bytes, bytes > job.MaxOutputBytes || entries > job.MaxOutputFiles);
     }
 
     /// <returns>Why the image's command cannot be run, or null when it was started.</returns>
@@ -208,7 +210,7 @@ public sealed partial class ContainerEngine
                     }
 
                     long before = time.GetTimestamp();
-                    if (ExceedsOutput(container))
+                    if (MeasureOutput(container).Exceeds)
                     {
                         await KillAsync(KillReason.OutputLimit, cancellationToken);
                         checkedAt = time.GetTimestamp();

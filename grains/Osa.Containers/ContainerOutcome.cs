@@ -73,6 +73,9 @@ public sealed record ContainerOutcome(
     /// <summary>What it left in <c>/osa/files</c>, as hostile as <see cref="Output"/>; null where that was not its to write.</summary>
     public OutputDirectory? Files { get; init; }
 
+    /// <summary>All that it left in the end, in bytes; counted no further than its limit.</summary>
+    public long OutputBytes { get; init; }
+
     /// <summary>More output than the job allows was there in the end.</summary>
     public bool OutputLimitExceeded { get; init; }
 

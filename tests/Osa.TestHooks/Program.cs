@@ -11,4 +11,6 @@ string config = Path.Combine(Behaviours.In, "config.json");
 if (!File.Exists(config))
     return 0;
 using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(config));
+if (document.RootElement.TryGetProperty("source", out JsonElement source))
+    return Source.Run(source);
 return File.Exists(Batch.Input) ? Batch.Run(document.RootElement) : Behaviours.Run(document.RootElement);

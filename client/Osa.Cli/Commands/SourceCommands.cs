@@ -79,7 +79,7 @@ internal static class SourceCommands
 
     private static void WritePull(Screen screen, Pull pull) => screen.Facts(
         ("pull", pull.Id),
-        ("status", $"{ProtoJson.State(pull.Status)}{(pull.Phase.Length > 0 ? $" ({pull.Phase}, chunk {pull.Chunk})" : "")}"),
+        ("status", $"{ProtoJson.State(pull.Status)}{(pull.Status is PullStatus.Running ? $" (chunk {pull.Chunk})" : "")}"),
         ("begun by", pull.Cause),
         ("started", Show.Time(pull.StartedAt)),
         ("took", Show.Duration(pull.Duration)),

@@ -76,8 +76,8 @@ internal static class PullScreen
 
     private static string Words(Pull pull) =>
         pull.Status.IsFinal() ? $"{ProtoJson.State(pull.Status)}: {pull.Summary}"
-        : pull.WaitingFor.Length > 0 ? $"{pull.Phase}, chunk {pull.Chunk}, waits for {pull.WaitingFor}"
-        : pull.Phase.Length > 0 && pull.Status is PullStatus.Running ? $"{pull.Phase}, chunk {pull.Chunk}"
+        : pull.WaitingFor.Length > 0 ? $"chunk {pull.Chunk}, waits for {pull.WaitingFor}"
+        : pull.Status is PullStatus.Running ? $"chunk {pull.Chunk}"
         : ProtoJson.State(pull.Status) ?? "";
 
     private static string Counted(PullCounts counts) =>

@@ -76,13 +76,13 @@ public sealed class SourcesClient
             },
             cancellationToken);
 
-    /// <summary>A pull as it happens, until its end; a lost connection is made again.</summary>
+    /// <summary>A pull as it happens, until it has ended and the hooks are done with what it took; a lost connection is made again.</summary>
     /// <param name="lost">Told of each lost connection.</param>
     public IAsyncEnumerable<Pull> WatchAsync(string pullId, IProgress<OsaClientException>? lost = null, CancellationToken cancellationToken = default) =>
         calls.ReconnectingAsync(
-            options => client.Watch(new WatchPullRequest { Id = pullId }, options), static pull => pull.Status.IsFinal(), refusalsEnd: false, lost, cancellationToken);
+            options => client.Watch(new WatchPullRequest { Id = pullId }, options), static pull => pull.Settled, refusalsEnd: false, lost, cancellationToken);
 
-    /// <summary>Waits for the end of a pull.</summary>
+    /// <summary>Waits for the end of a pull, and until the hooks are done with what it took.</summary>
     public async Task<Pull> WaitAsync(string pullId, CancellationToken cancellationToken = default) => await WatchAsync(pullId, null, cancellationToken).LastAsync(cancellationToken);
 
     /// <summary>The containers of a pull, newest first, with their logs.</summary>

@@ -94,7 +94,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
     /// <summary>Waits while enough batches are on their way.</summary>
     private async Task RoomAsync(PullDrive drive, CancellationToken cancellation)
     {
-        while (drive.Wish.Because is null && await pulls.InFlightAsync(drive.Fence.Subject, cancellation) >= InFlight)
+        while (drive.Wish.Because is null && await pulls.InFlightAsync(drive.Convention.Id, cancellation) >= InFlight)
         {
             await Task.Delay(Look, time, cancellation);
         }

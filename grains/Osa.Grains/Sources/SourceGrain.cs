@@ -18,7 +18,6 @@ public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
     private const string Reminder = "schedule";
     private const int Attempts = 4;
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
 
     // The sweep makes up for a tick that was lost, so a reminder need not repeat soon.
@@ -100,11 +99,6 @@ public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
         try
         {
             string? failure = pull.Phase == "pulling" ? await PullAsync(_running, cancellation) : null;
-            if (failure is null && wish.Because is null)
-            {
-                await JudgeAsync(_running, cancellation);
-            }
-
             await EndAsync(_running, failure, cancellation);
         }
         catch (Exception e) when (pull.SetBackFor.TotalSeconds > _limits.MaxSetbackSeconds && e is not FenceLostException and not ElsewhereException && !cancellation.IsCancellationRequested)
@@ -174,18 +168,10 @@ public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
         return !more;
     }
 
-    private async Task JudgeAsync(PullDrive drive, CancellationToken cancellation)
-    {
-        while (drive.Wish.Because is null && await _pulls.InFlightAsync(drive.Fence.Subject, cancellation) > 0)
-        {
-            await PauseAsync(Look, drive.Wish.Token, cancellation);
-        }
-    }
-
     private async Task EndAsync(PullDrive drive, string? failure, CancellationToken cancellation)
     {
         PullCounts counts = (await _sources.PullAsync(drive.Fence.Subject, cancellation)).Counts;
-        string met = $"{counts.Pulled} records: {counts.Published} published, {counts.Rejected} rejected, {counts.Failed} failed, {counts.Unchanged} unchanged, {counts.Quarantined} in quarantine";
+        string met = $"{counts.Pulled} records: {counts.Taken} new or changed, {counts.Unchanged} unchanged, {counts.Quarantined} in quarantine{(counts.Blocked > 0 ? $", {counts.Blocked} withdrawn here" : "")}";
         PullStatus status = failure is not null ? PullStatus.Failed : drive.Wish.Because is not null ? PullStatus.Cancelled : PullStatus.Completed;
         status = await _pulls.EndAsync(drive.Fence, status, failure ?? drive.Wish.Because ?? met, cancellation);
         FaultPoint.Reached("pull.ended");

@@ -25,7 +25,7 @@ create table osa.pulls (
   cause               text not null check (cause in ('schedule', 'initial', 'hand')),
   requested_by        uuid,
   status              text not null default 'pending' check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
-  phase               text not null default 'pulling' check (phase in ('pulling', 'judging')),
+  phase               text not null default 'pulling' check (phase in ('pulling', 'taken')),
   since               timestamptz,
   record_limit        bigint,
   batch_size          int,
@@ -151,6 +151,7 @@ alter table osa.validation_runs
   add column outcomes jsonb;
 comment on column osa.validation_runs.outcomes is 'How many of its depositions ended how, once it is final: {"passed": 499, "failed": 1}';
 create index on osa.validation_runs (pull_id) where pull_id is not null;
+create index validation_runs_of_pulls on osa.validation_runs (convention_id) where pull_id is not null and status in ('pending', 'running');
 
 alter table osa.run_depositions drop constraint run_depositions_status_check;
 alter table osa.run_depositions add constraint run_depositions_status_check

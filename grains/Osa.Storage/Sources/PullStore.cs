@@ -11,7 +11,7 @@ using Osa.Storage.Validation;
 namespace Osa.Storage.Sources;
 
 /// <summary>A pull as its owner sees it after claiming it.</summary>
-/// <param name="Phase"><c>pulling</c>, or <c>judging</c>: all is taken, and its runs are not done.</param>
+/// <param name="Phase"><c>pulling</c>, or <c>taken</c>: there is nothing left but to end it.</param>
 /// <param name="Offset">Records that earlier chunks offered.</param>
 /// <param name="SessionJson">What the chunk before this one left; null for the first.</param>
 /// <param name="IdleChunks">Chunks in a row that brought nothing new.</param>
@@ -122,7 +122,7 @@ public sealed class PullStore(Database database, NodeIdentity node) : IFencedWor
             attempt.Chunk, attempt.Attempt, result.Because is null ? "taking" : "failed", result.Digest, result.ExitCode?.ToString(), (long)result.Duration.TotalMilliseconds, result.PeakMemory?.ToString(),
             result.OutOfMemory, result.Log, result.Because, result.SessionJson, result.OutputBytes, Fence.Lease);
 
-    /// <summary>All of the chunk is taken: the next one begins with its session, or its runs are waited for.</summary>
+    /// <summary>All of the chunk is taken: the next one begins with its session, or there is none.</summary>
     /// <param name="idleChunks">Chunks in a row that brought nothing new, this one included.</param>
     /// <param name="more">The source left a session and records, and the limit is not reached.</param>
     /// <param name="exhausted">Upstream had no more.</param>
@@ -135,15 +135,16 @@ public sealed class PullStore(Database database, NodeIdentity node) : IFencedWor
             , done as (update osa.pull_attempts a set state = 'done' from fence where a.pull_id = fence.id and a.chunk = $3 and a.attempt = $4 returning a.line, a.session)
             update osa.pulls p
             set record_offset = p.record_offset + done.line, session = done.session, idle_chunks = $5, chunk = p.chunk + case when $6 then 1 else 0 end,
-                phase = case when $6 then 'pulling' else 'judging' end, is_exhausted = $7, failed_because = $8, next_step_at = now() + $9
+                phase = case when $6 then 'pulling' else 'taken' end, is_exhausted = $7, failed_because = $8, next_step_at = now() + $9
             from fence, done where p.id = fence.id
             """,
             cancellation, attempt.Chunk, attempt.Attempt, idleChunks, more, exhausted, failedBecause, Fence.Lease);
 
-    /// <summary>Its runs that are not done with their hooks.</summary>
-    public async Task<long> InFlightAsync(Guid pull, CancellationToken cancellation) =>
+    /// <summary>Runs over what the convention's source has brought that are not done with their hooks.</summary>
+    public async Task<long> InFlightAsync(string conventionId, CancellationToken cancellation) =>
         (await database.Run(
-            c => c.Command("select count(*) from osa.validation_runs where pull_id = $1 and status in ('pending', 'running') and phase = 'hooks'", pull).ToList(r => r.GetInt64(0), cancellation),
+            c => c.Command("select count(*) from osa.validation_runs where convention_id = $1 and pull_id is not null and status in ('pending', 'running') and phase = 'hooks'", conventionId)
+                .ToList(r => r.GetInt64(0), cancellation),
             cancellation))[0];
 
     /// <summary>Records of the pull that are kept aside.</summary>

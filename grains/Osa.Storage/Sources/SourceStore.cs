@@ -22,9 +22,10 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
 {
     private const string PullColumns =
         """
-        p.id, p.ordinal, p.convention_id, p.convention_version, p.cause, p.status, p.phase, p.since, p.record_limit, p.batch_size, p.moves_cursor, p.chunk, coalesce(p.cancel_because, p.waiting_for),
+        p.id, p.ordinal, p.convention_id, p.convention_version, p.cause, p.status, p.since, p.record_limit, p.batch_size, p.moves_cursor, p.chunk, coalesce(p.cancel_because, p.waiting_for),
         p.summary, p.created_at, p.started_at, p.completed_at, coalesce(coalesce(p.completed_at, now()) - p.started_at, interval '0'), p.owner_silo, p.epoch,
-        a.taken, a.unchanged, a.quarantined, a.blocked, o.judged, o.passed, o.rejected, o.failed, o.superseded
+        a.taken, a.unchanged, a.quarantined, a.blocked, o.judged, o.passed, o.rejected, o.failed, o.superseded,
+        (select count(*) from osa.validation_runs f where f.pull_id = p.id and f.status in ('pending', 'running') and f.phase = 'hooks')
         """;
 
     private const string PullCountsOf =
@@ -340,10 +341,11 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
     private static string? Written(DateTime? time) => time?.ToUniversalTime().ToString("O");
 
     private static PullView ReadPull(NpgsqlDataReader r, int at) => new(
-        r.GetGuid(at), r.GetInt64(at + 1), r.GetString(at + 2), r.GetString(at + 3), WireName.Parse<PullCause>(r.GetString(at + 4))!.Value, WireName.Parse<PullStatus>(r.GetString(at + 5))!.Value, r.GetString(at + 6),
-        r.ValueOrNull<DateTime>(at + 7), r.ValueOrNull<long>(at + 8), r.ValueOrNull<int>(at + 9), r.GetBoolean(at + 10), r.GetInt32(at + 11), r.TextOrNull(at + 12), r.TextOrNull(at + 13),
-        r.GetDateTime(at + 14), r.ValueOrNull<DateTime>(at + 15), r.ValueOrNull<DateTime>(at + 16), r.GetTimeSpan(at + 17), r.TextOrNull(at + 18), r.GetInt64(at + 19),
-        new PullCounts(r.GetInt64(at + 20), r.GetInt64(at + 21), r.GetInt64(at + 22), r.GetInt64(at + 23), r.GetInt64(at + 24), r.GetInt64(at + 25), r.GetInt64(at + 26), r.GetInt64(at + 27), r.GetInt64(at + 28)));
+        r.GetGuid(at), r.GetInt64(at + 1), r.GetString(at + 2), r.GetString(at + 3), WireName.Parse<PullCause>(r.GetString(at + 4))!.Value, WireName.Parse<PullStatus>(r.GetString(at + 5))!.Value,
+        r.ValueOrNull<DateTime>(at + 6), r.ValueOrNull<long>(at + 7), r.ValueOrNull<int>(at + 8), r.GetBoolean(at + 9), r.GetInt32(at + 10), r.TextOrNull(at + 11), r.TextOrNull(at + 12),
+        r.GetDateTime(at + 13), r.ValueOrNull<DateTime>(at + 14), r.ValueOrNull<DateTime>(at + 15), r.GetTimeSpan(at + 16), r.TextOrNull(at + 17), r.GetInt64(at + 18),
+        new PullCounts(r.GetInt64(at + 19), r.GetInt64(at + 20), r.GetInt64(at + 21), r.GetInt64(at + 22), r.GetInt64(at + 23), r.GetInt64(at + 24), r.GetInt64(at + 25), r.GetInt64(at + 26), r.GetInt64(at + 27)),
+        r.GetInt64(at + 28));
 }
 
 /// <summary>One container of a pull.</summary>

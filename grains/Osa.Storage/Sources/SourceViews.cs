@@ -15,10 +15,14 @@ public sealed record SourceView(
 /// <summary>A pull as people see it.</summary>
 /// <param name="Summary">How it ended, in words; null while it goes on.</param>
 /// <param name="Duration">Since it began, or until it ended.</param>
+/// <param name="RunsInFlight">Runs over what it has taken that are not done with their hooks.</param>
 public sealed record PullView(
-    Guid Id, long Ordinal, string ConventionId, string ConventionVersion, PullCause Cause, PullStatus Status, string Phase, DateTime? Since, long? Limit, int? BatchSize, bool MovesCursor,
-    int Chunk, string? WaitingFor, string? Summary, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt, TimeSpan Duration, string? OwnerSilo, long Epoch, PullCounts Counts)
+    Guid Id, long Ordinal, string ConventionId, string ConventionVersion, PullCause Cause, PullStatus Status, DateTime? Since, long? Limit, int? BatchSize, bool MovesCursor,
+    int Chunk, string? WaitingFor, string? Summary, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt, TimeSpan Duration, string? OwnerSilo, long Epoch, PullCounts Counts, long RunsInFlight)
 {
+    /// <summary>It has ended, and nothing of it is with the hooks any more.</summary>
+    public bool IsSettled => IsFinal && RunsInFlight == 0;
+
     public bool IsFinal => Status is not (PullStatus.Pending or PullStatus.Running);
 }
 
@@ -27,7 +31,7 @@ public sealed record PullView(
 /// <param name="Unchanged">Known with this very content, and passed over.</param>
 /// <param name="Quarantined">Kept aside because they cannot be taken.</param>
 /// <param name="Blocked">Passed over because their record was withdrawn.</param>
-/// <param name="Judged">Of those taken: the hooks and, where the convention asks for it, a curator are done with them.</param>
+/// <param name="Judged">Of those taken: the run that they are in has ended.</param>
 public sealed record PullCounts(long Taken, long Unchanged, long Quarantined, long Blocked, long Judged, long Published, long Rejected, long Failed, long Superseded)
 {
     /// <summary>All that upstream offered.</summary>

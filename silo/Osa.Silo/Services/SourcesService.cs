@@ -98,7 +98,7 @@ public sealed class SourcesService(
                 await responseStream.WriteAsync(now, context.CancellationToken);
             }
 
-            if (pull.IsFinal)
+            if (pull.IsSettled)
             {
                 return;
             }
@@ -205,7 +205,7 @@ public sealed class SourcesService(
         ConventionSrn = node.ConventionSrn(pull.ConventionId, pull.ConventionVersion).ToString(),
         Cause = Domain.Names.WireName.Of(pull.Cause),
         Status = System.Enum.Parse<PullStatus>(pull.Status.ToString()),
-        Phase = pull.IsFinal ? "" : pull.Phase,
+        Settled = pull.IsSettled,
         Since = Time(pull.Since),
         Limit = pull.Limit ?? 0,
         BatchSize = pull.BatchSize ?? 0,
