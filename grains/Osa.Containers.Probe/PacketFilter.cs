@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace Osa.Containers.Probe;
 
@@ -106,7 +105,7 @@ internal static unsafe partial class PacketFilter
             if (BinaryPrimitives.ReadUInt16LittleEndian(answer[4..]) == NetlinkBatch.ErrorMessage)
             {
                 int error = -BinaryPrimitives.ReadInt32LittleEndian(answer[NetlinkBatch.HeaderLength..]);
-                return error == 0 ? true : throw new IOException($"nf_tables refused message {BinaryPrimitives.ReadUInt32LittleEndian(answer[8..])} of the packet filter with error {error}");
+                return error == 0 ? true : throw new IOException($"nf_tables refused message {BinaryPrimitives.ReadUInt32LittleEndian(answer[8..])} of the packet filter with error {error}; the kernel must have nf_tables with the family inet and reject");
             }
 
             answer = answer[Math.Min(answer.Length, Math.Max(NetlinkBatch.HeaderLength, (length + 3) & ~3))..];

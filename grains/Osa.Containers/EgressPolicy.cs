@@ -17,7 +17,8 @@ namespace Osa.Containers;
 /// every address of this machine, and, since containers come to know it by new ones, for every address of an allowed network without a port.
 /// Other addresses of IPv6 are passed over.
 /// </param>
-/// <param name="NameServers">Open at port 53. Those of IPv6 are passed over. With none, the engine asks its machine's, and only public ones answer.</param>
+/// <param name="NameServers">Open at port 53. Those of IPv6 are passed over. With none the engine asks its machine's, of which the public ones answer, and those on the machine's loopback.</param>
+/// <remarks>The kernel takes the rules of a gate in one message, which holds some 400: longer lists are an error when a container is prepared.</remarks>
 public sealed record EgressPolicy(IReadOnlyList<EgressRule> Allowed, IReadOnlyList<IPEndPoint> Denied, IReadOnlyList<IPAddress> NameServers)
 {
     /// <summary>Private and special ranges of IPv4 (RFC 6890), and the one public address at which a cloud's own services answer every machine.</summary>

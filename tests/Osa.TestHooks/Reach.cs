@@ -52,17 +52,21 @@ internal static class Reach
 
     private static string Connect(IPEndPoint target, string[] device)
     {
-        using Socket socket = new(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        using Socket socket = new(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         Bind(socket, device);
         try
         {
-            socket.ConnectAsync(target).WaitAsync(Patience).GetAwaiter().GetResult();
-            return "reached";
+            socket.Connect(target);
         }
-        catch (TimeoutException)
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
         {
-            return "timeout";
+            // The rest is seen below.
         }
+
+        // Ends at once for an error too, which it does not tell.
+        bool connected = socket.Poll(Patience, SelectMode.SelectWrite);
+        SocketError error = (SocketError)(int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
+        return error != SocketError.Success ? error.ToString() : connected ? "reached" : "timeout";
     }
 
     private static string Send(IPEndPoint target, string[] device)
