@@ -108,7 +108,7 @@ public sealed partial class SourceTests
 
     [Fact]
     public Task A_catalogue_that_changes_during_the_pull_is_read_to_its_newest_state() =>
-        Gen.Select(Gen.Int[1, 20], Gen.Int[1, 3]).SampleAsync(
+        Gen.Select(Gen.Int[1, 20], Gen.Int[1, 2]).SampleAsync(
             async (size, when) =>
             {
                 await using var catalogue = await CatalogueServer.StartAsync(Loopback);
@@ -119,10 +119,7 @@ public sealed partial class SourceTests
                         catalogue.Catalogue.Advance();
                 });
 
-                // The pull may end before the change.
-                Assert.Equal(chunks.Count > when ? 2 : catalogue.Catalogue.Revision, catalogue.Catalogue.Revision);
-                if (chunks.Count <= when)
-                    return;
+                Assert.Equal(2, catalogue.Catalogue.Revision);
                 var newest = chunks.SelectMany(chunk => chunk.Records).GroupBy(record => record.SourceId).ToDictionary(id => id.Key, id => id.Last().Files.Single().Sha256);
                 Assert.Equal(
                     catalogue.Catalogue.Entries.ToDictionary(entry => entry.Protein.Id, entry => entry.Protein.Sha256),
