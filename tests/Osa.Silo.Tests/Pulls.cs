@@ -30,5 +30,5 @@ internal static class Pulls
     }
 
     /// <summary>The pull in the form in which runs are named, for what looks for their containers.</summary>
-    public static string Named(Pull pull) => $"urn:osa:localhost:{pull.Id}";
+    public static string Named(Pull pull) => $"urn:osa:localhost:pull:{pull.Id}";
 }

@@ -28,8 +28,9 @@ public sealed class SourceTests(SharedNode shared)
         Assert.Equal((23, 1, 1), (pull.Counts.Published, pull.Counts.Rejected, pull.Counts.Failed));
         List<Record> records = await Archive.Admin.Records.ListAsync(id).ToListAsync();
         Assert.Equal(23, records.Count);
-        Assert.All(records, r => Assert.Equal("data.txt", Assert.Single(r.Files).Name));
-        Assert.Equal(2, (await Archive.RowsAsync(table)).Count);
+        DepositionFile file = Assert.Single((await Archive.Admin.Records.GetAsync(records[0].Srn)).Files);
+        Assert.Equal(("data.txt", 300), (file.Name, file.Size));
+        Assert.Equal(24, (await Archive.RowsAsync(table)).Count);
         Assert.Equal("23", await Archive.ValueAsync("select count(*) from osa.source_items where convention_id = $1 and published_sequence = 1", id));
         await Cleanup.IsDoneAsync(Archive, Pulls.Named(pull));
         Source state = await Sources.GetAsync(id);

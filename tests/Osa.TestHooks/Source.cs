@@ -6,7 +6,8 @@ namespace Osa.TestHooks;
 
 /// <summary>
 /// A source whose upstream is its config: <c>{"source": {"total": 5000, "chunk": 1000, "content": "a", "file_bytes": 200, "seconds": 90}}</c>. Records r0, r1, …
-/// in chunks, by session; <c>behaviours</c> gives what the test hook shall do with some of them: <c>{"r17": {"do": "crash"}}</c>.
+/// in chunks, by session; the test hook shall give a row for each, or
+/// what <c>behaviours</c> says of some: <c>{"r17": {"do": "exit"}}</c>.
 /// </summary>
 internal static class Source
 {
@@ -30,8 +31,8 @@ internal static class Source
             {
                 string id = $"r{i}";
                 string behaviour = script.TryGetProperty("behaviours", out JsonElement behaviours) && behaviours.TryGetProperty(id, out JsonElement its)
-                    ? $",\"behaviour\":\"{JsonEncodedText.Encode(its.GetRawText())}\""
-                    : "";
+                    ? JsonEncodedText.Encode(its.GetRawText()).ToString()
+                    : """{\"do\":\"rows\",\"count\":1}""";
                 string named = "";
                 if (fileBytes > 0)
                 {
@@ -40,7 +41,7 @@ internal static class Source
                     named = $"{{\"name\":\"data.txt\",\"relative_path\":\"{id}/data.txt\",\"size_mb\":0.1}}";
                 }
 
-                lines.Write($"{{\"source_id\":\"{id}\",\"fetched_at\":\"{DateTime.UtcNow:O}\",\"metadata\":{{\"title\":\"{id} {content} {padding}\"{behaviour}}},\"files\":[{named}]}}\n");
+                lines.Write($"{{\"source_id\":\"{id}\",\"fetched_at\":\"{DateTime.UtcNow:O}\",\"metadata\":{{\"title\":\"{id} {content} {padding}\",\"behaviour\":\"{behaviour}\"}},\"files\":[{named}]}}\n");
                 long due = started + (long)(seconds * 1000 * (i + 1 - first) / Math.Max(1, total));
                 if (due - Environment.TickCount64 is > 20 and var early)
                 {
