@@ -72,7 +72,8 @@ internal static class ClusterInvariants
     private static readonly string[] Endings =
     [
         "select 'run ' || id || ' is ' || status || coalesce(', waiting for ' || waiting_for, '') from osa.validation_runs where status in ('pending', 'running')",
-        "select 'attempt ' || container_name || ' is claimed' from osa.run_units where state = 'claimed'",
+        "select 'pull ' || id || ' is ' || status || coalesce(', waiting for ' || waiting_for, '') from osa.pulls where status in ('pending', 'running')",
+        "select 'attempt ' || container_name || ' is claimed' from osa.claims",
         "select 'event ' || id || ' has no position' from osa.events where position is null",
         "select 'session ' || pid || ' of ' || application_name || ' keeps a transaction open' from pg_stat_activity where datname = current_database() and state like 'idle in transaction%' and xact_start < now() - interval '3 s'",
     ];

@@ -28,6 +28,27 @@ internal static class ConventionDocuments
         return document.ToJsonString();
     }
 
+    /// <summary>One hook of the batch contract, and a source of so many records with a file and a row each.</summary>
+    /// <param name="seconds">How long its containers take for all of them.</param>
+    public static string Sourced(string id, string digest, int total, int chunk, double seconds, int batchSize)
+    {
+        JsonObject document = Document(id, digest, "batch", [TableOf(id)]);
+        document["schema"]!.AsArray().Add(new JsonObject { ["name"] = "title", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" });
+        document["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 1, ["max_count"] = 1, ["max_file_size"] = 4 << 20 };
+        document["source"] = new JsonObject
+        {
+            ["image"] = "osa-test-hooks:latest",
+            ["digest"] = digest,
+            ["config"] = new JsonObject { ["source"] = new JsonObject { ["total"] = total, ["chunk"] = chunk, ["file_bytes"] = 500, ["seconds"] = seconds } },
+            ["limits"] = new JsonObject { ["timeout_seconds"] = 600, ["memory"] = "64m", ["cpu"] = "0.5" },
+            ["batch_size"] = batchSize,
+        };
+        return document.ToJsonString();
+    }
+
+    /// <summary>The feature table of such a convention.</summary>
+    public static string TableOf(string id) => id.Replace('-', '_');
+
     private static JsonObject Document(string id, string digest, string contract, string[] tables) => new()
     {
         ["id"] = id,

@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using Osa.Client.Sources;
+using Osa.Testing;
+using Osa.V1;
+
+namespace Osa.Cluster.Tests;
+
+/// <summary>Pulls whose silos are killed: every record is taken and published, once.</summary>
+public sealed class PullFaultTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Takeover = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(TestLength.IsLong ? 600 : 150);
+
+    // On the way of a pull of two chunks, in this order.
+    private static readonly string[] Points =
+    [
+        "pull.claimed", "pull.before_attempt", "unit.staged", "unit.created", "unit.started", "pull.exited", "pull.end_saved", "pull.before_batch", "pull.before_commit", "pull.committed", "pull.chunk_finished",
+        "pull.before_end",
+    ];
+
+    private TestCluster Cluster { get; set; } = null!;
+
+    public async ValueTask InitializeAsync() => Cluster = await TestCluster.CreateAsync(TestCluster.QuickProbe);
+
+    public ValueTask DisposeAsync() => Cluster.DisposeAsync();
+
+    [Fact]
+    public Task Of_two_silos_one_after_the_other_is_killed_while_a_source_is_pulled_and_every_record_is_there_once() => Cluster.ExplainAsync(async () =>
+    {
+        (int records, int chunk, double seconds, int kills) = TestLength.IsLong ? (5_000, 500, 90, 10) : (400, 100, 16, 3);
+        await Cluster.StartAsync(TestCluster.Both, TestCluster.Both);
+        string id = await RegisterAsync(records, chunk, seconds, batchSize: chunk / 2);
+        Pull pull = await Cluster.Silos[0].Client.Sources.RunAsync(id);
+        var random = new Random(TestLength.Seed);
+        for (int i = 0; i < kills; i++)
+        {
+            Owner owner = await Eventually.Value(() => OwnerAsync(pull.Id), Takeover, () => "no living silo drives the pull\n" + Cluster.Logs());
+            // The moment is what is drawn.
+            await Task.Delay(TimeSpan.FromSeconds(random.NextDouble() * seconds / (kills + 1)));
+            bool isOwner = random.Next(3) > 0;
+            TestSilo killed = isOwner ? owner.Silo : Cluster.Silos.Single(s => s != owner.Silo);
+            var since = Stopwatch.StartNew();
+            await killed.Process.KillAsync();
+            if (isOwner && !(await Cluster.Silos.First(s => s.IsUp).Client.Sources.GetPullAsync(pull.Id)).Status.IsFinal())
+            {
+                await Eventually.True(
+                    async () => await OwnerAsync(pull.Id) is { } heir && heir.Epoch > owner.Epoch || (await Cluster.Silos.First(s => s.IsUp).Client.Sources.GetPullAsync(pull.Id)).Status.IsFinal(),
+                    Takeover,
+                    () => "nobody takes the pull over\n" + Cluster.Logs());
+                TestContext.Current.SendDiagnosticMessage($"taken over {since.Elapsed.TotalSeconds:F1} s after the kill");
+            }
+
+            await Cluster.RestartDeadAsync();
+        }
+
+        await CheckAsync(id, pull.Id, records);
+        FaultReport.Add($"one of two silos killed with -9, {kills} times, while {records} records are pulled (seed {TestLength.Seed})", "each record once, with its file and row; taken over within 15 s; nothing left");
+    });
+
+    [Fact]
+    public Task A_node_killed_at_every_step_of_one_pull_takes_everything_once() => Cluster.ExplainAsync(async () =>
+    {
+        await Cluster.StartAsync(TestCluster.Both);
+        string id = await RegisterAsync(40, 20, 0, batchSize: 10);
+        TestSilo first = Cluster.Silos[0];
+        first.Process.Arm(Points[0], "kill");
+        Pull pull = await first.Client.Sources.RunAsync(id);
+        await Eventually.True(() => Task.FromResult(!first.IsUp), Patience, () => $"the silo never got to {Points[0]}\n{Cluster.Logs()}");
+        foreach (string point in Points.Skip(1))
+        {
+            await Cluster.RestartToDieAsync(point);
+        }
+
+        await Cluster.RestartDeadAsync();
+        await CheckAsync(id, pull.Id, 40);
+        FaultReport.Add($"node killed with -9 {Points.Length} times in one pull: at `{string.Join("`, `", Points)}`", "each record once, with its file and row; nothing left");
+    });
+
+    private async Task<string> RegisterAsync(int records, int chunk, double seconds, int batchSize)
+    {
+        string id = "pulled-" + Guid.NewGuid().ToString("N")[..8];
+        await Cluster.Silos[0].Client.Conventions.RegisterAsync(ConventionDocuments.Sourced(id, Cluster.HooksImage, records, chunk, seconds, batchSize));
+        return id;
+    }
+
+    private async Task<Owner?> OwnerAsync(string pull)
+    {
+        (string? address, long epoch) = (await Cluster.ReadAsync("select owner_silo, epoch from osa.pulls where id::text = $1", r => (r.IsDBNull(0) ? null : r.GetString(0), r.GetInt64(1)), pull)).Single();
+        return Cluster.Silos.FirstOrDefault(s => s.IsUp && address?.StartsWith(s.AddressPrefix, StringComparison.Ordinal) == true) is { } silo ? new Owner(silo, epoch) : null;
+    }
+
+    private async Task CheckAsync(string id, string pullId, int records)
+    {
+        Pull pull = new();
+        await Eventually.True(
+            async () => (pull = await Cluster.Silos.First(s => s.IsUp).Client.Sources.GetPullAsync(pullId)).Settled,
+            Patience,
+            () => $"the pull does not end: {pull}\n{Cluster.Logs()}");
+        await ClusterInvariants.CheckAsync(Cluster, []);
+        Assert.True(pull.Status == PullStatus.Completed, pull.ToString());
+        Assert.Equal((records, records, 0, 0), (pull.Counts.Taken, pull.Counts.Published, pull.Counts.Unchanged, pull.Counts.Quarantined));
+        Assert.Equal(
+            $"{records} {records} {records} {records} {records}",
+            await Cluster.ScalarAsync<string>(
+                $"""
+                select concat_ws(' ', count(*), count(distinct r.id), count(distinct d.source_id), (select count(*) from osa.record_files f where f.size = 500), (select count(*) from features."{ConventionDocuments.TableOf(id)}"))
+                from osa.records r join osa.depositions d on d.id = r.deposition_id where r.convention_id = $1
+                """,
+                id));
+        Assert.Equal(0, await Cluster.ScalarAsync<long>("select count(*) from osa.record_files f join osa.records r on r.srn = f.record_srn where f.sha256 <> encode(sha256(convert_to(rpad((select source_id from osa.depositions d where d.id = r.deposition_id) || ' a ', 500, '.'), 'UTF8')), 'hex')"));
+        Assert.Equal(1, await Cluster.ScalarAsync<long>("select count(*) from osa.pulls"));
+    }
+
+    private sealed record Owner(TestSilo Silo, long Epoch);
+}
