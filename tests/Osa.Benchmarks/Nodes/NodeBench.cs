@@ -57,6 +57,25 @@ internal sealed class NodeBench : IAsyncDisposable
     /// <param name="limits">Null for those of a manifest that is silent.</param>
     public Task<string> RegisterAsync(string name, JsonObject? config, JsonObject? limits = null) => RegisterAsync(name, config, limits, "record", []);
 
+    /// <summary>Registers a convention with a hook of the batch contract that does nothing, and a source of records of about 1 KB without files.</summary>
+    /// <param name="batch">Records that are judged together; null for as many as the node chooses.</param>
+    /// <param name="chunk">Records of one container; null for all.</param>
+    public async Task RegisterSourceAsync(string name, int records, int? batch, int? chunk = null)
+    {
+        JsonObject document = await DocumentAsync(
+            name, new JsonObject { ["do"] = "write", ["text"] = "[]", ["buffered"] = true }, new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "128m", ["cpu"] = "1.0" }, "batch", [], false);
+        document["schema"] = new JsonArray(Field("title"), Field("behaviour"));
+        document["source"] = new JsonObject
+        {
+            ["image"] = StaticPrograms.TestHooksReference,
+            ["digest"] = await StaticPrograms.TestHooksImageAsync(),
+            ["config"] = new JsonObject { ["source"] = new JsonObject { ["total"] = records, ["chunk"] = chunk ?? records, ["pad"] = 900 } },
+            ["limits"] = new JsonObject { ["timeout_seconds"] = 600, ["memory"] = "128m", ["cpu"] = "1.0" },
+            ["batch_size"] = batch,
+        };
+        await Client.Conventions.RegisterAsync(document.ToJsonString());
+    }
+
     /// <summary>Kills the node with <c>kill -9</c> and starts it again.</summary>
     /// <returns>How long it took to answer.</returns>
     public async Task<TimeSpan> RestartAsync(double probeSeconds)
@@ -116,24 +135,27 @@ internal sealed class NodeBench : IAsyncDisposable
 
     private async Task<string> RegisterAsync(string name, JsonObject? config, JsonObject? limits, string contract, JsonArray columns, bool share = false)
     {
-        await Client.Conventions.RegisterAsync(
-            new JsonObject
-            {
-                ["id"] = name,
-                ["title"] = name,
-                ["version"] = "1.0.0",
-                ["share"] = share,
-                ["schema"] = new JsonArray(new JsonObject { ["name"] = "organism", ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" }),
-                ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
-                ["hooks"] = new JsonArray(new JsonObject
-                {
-                    ["image"] = StaticPrograms.TestHooksReference,
-                    ["digest"] = await StaticPrograms.TestHooksImageAsync(),
-                    ["config"] = config,
-                    ["limits"] = limits,
-                    ["manifest"] = new JsonObject { ["name"] = name, ["contract"] = contract, ["cardinality"] = "many", ["feature_schema"] = new JsonObject { ["columns"] = columns } },
-                }),
-            }.ToJsonString());
+        await Client.Conventions.RegisterAsync((await DocumentAsync(name, config, limits, contract, columns, share)).ToJsonString());
         return name;
     }
+
+    private static async Task<JsonObject> DocumentAsync(string name, JsonObject? config, JsonObject? limits, string contract, JsonArray columns, bool share) => new()
+    {
+        ["id"] = name,
+        ["title"] = name,
+        ["version"] = "1.0.0",
+        ["share"] = share,
+        ["schema"] = new JsonArray(Field("organism")),
+        ["file_requirements"] = new JsonObject { ["accepted_types"] = new JsonArray(), ["min_count"] = 0, ["max_count"] = 1, ["max_file_size"] = 1_000_000 },
+        ["hooks"] = new JsonArray(new JsonObject
+        {
+            ["image"] = StaticPrograms.TestHooksReference,
+            ["digest"] = await StaticPrograms.TestHooksImageAsync(),
+            ["config"] = config,
+            ["limits"] = limits,
+            ["manifest"] = new JsonObject { ["name"] = name.Replace('-', '_'), ["contract"] = contract, ["cardinality"] = "many", ["feature_schema"] = new JsonObject { ["columns"] = columns } },
+        }),
+    };
+
+    private static JsonObject Field(string name) => new() { ["name"] = name, ["type"] = "text", ["required"] = true, ["cardinality"] = "exactly_one" };
 }
