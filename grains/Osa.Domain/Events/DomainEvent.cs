@@ -13,7 +13,14 @@ public enum EventAudience
 /// <param name="Type">Name on the wire, one of <see cref="EventTypes"/>.</param>
 /// <param name="Subject">SRN of the deposition, convention or record that it happened to.</param>
 /// <param name="PayloadJson">A JSON object.</param>
-public sealed record DomainEvent(string Type, string Subject, EventAudience Audience, string PayloadJson);
+public sealed record DomainEvent(string Type, string Subject, EventAudience Audience, string PayloadJson)
+{
+    /// <summary>
+    /// The deposition whose metadata belong into the payload: the store adds the member <c>metadata</c> from the deposition's row, so that
+    /// they need not travel once more for each event. Null where the payload is whole.
+    /// </summary>
+    public Guid? MetadataOf { get; init; }
+}
 
 /// <summary>The names of events on the wire.</summary>
 public static class EventTypes

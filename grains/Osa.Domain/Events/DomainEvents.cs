@@ -40,19 +40,15 @@ public static class DomainEvents
     public static DomainEvent FileDeleted(Srn deposition, string fileName) =>
         OfDeposition(EventTypes.FileDeleted, deposition, writer => writer.WriteString("filename", fileName));
 
-    public static DomainEvent DepositionSubmitted(Srn deposition, Srn run, string metadataJson) =>
-        OfDeposition(EventTypes.DepositionSubmitted, deposition, writer =>
-        {
-            WriteMetadata(writer, metadataJson);
-            writer.WriteString("validation_run_srn", run.ToString());
-        });
+    public static DomainEvent DepositionSubmitted(Srn deposition, Srn run) =>
+        WithMetadata(deposition, OfDeposition(EventTypes.DepositionSubmitted, deposition, writer => writer.WriteString("validation_run_srn", run.ToString())));
 
     public static DomainEvent ValidationStarted(Srn run, Srn deposition) =>
         OfRun(EventTypes.ValidationStarted, run, deposition, _ => { });
 
     /// <summary>Every hook has passed; the wire calls that status <c>completed</c>.</summary>
-    public static DomainEvent ValidationCompleted(Srn run, Srn deposition, Srn convention, IReadOnlyList<HookResult> results, string metadataJson) =>
-        OfRun(EventTypes.ValidationCompleted, run, deposition, writer =>
+    public static DomainEvent ValidationCompleted(Srn run, Srn deposition, Srn convention, IReadOnlyList<HookResult> results) =>
+        WithMetadata(deposition, OfRun(EventTypes.ValidationCompleted, run, deposition, writer =>
         {
             writer.WriteString("convention_srn", convention.ToString());
             writer.WriteString("status", "completed");
@@ -63,8 +59,7 @@ public static class DomainEvents
             }
 
             writer.WriteEndArray();
-            WriteMetadata(writer, metadataJson);
-        });
+        }));
 
     /// <param name="status"><see cref="RunStatus.Rejected"/>, <see cref="RunStatus.Failed"/> or <see cref="RunStatus.Cancelled"/>.</param>
     /// <param name="reasons">What the depositor is told, one per hook that said no.</param>
@@ -82,18 +77,16 @@ public static class DomainEvents
             writer.WriteEndArray();
         });
 
-    public static DomainEvent DepositionApproved(Srn run, Srn deposition, string metadataJson) =>
-        OfRun(EventTypes.DepositionApproved, run, deposition, writer => WriteMetadata(writer, metadataJson));
+    public static DomainEvent DepositionApproved(Srn run, Srn deposition) => WithMetadata(deposition, OfRun(EventTypes.DepositionApproved, run, deposition, _ => { }));
 
     /// <param name="embargoed">It is its owner's and the curators' until it is released.</param>
-    public static DomainEvent RecordPublished(Srn record, Srn deposition, Srn run, string metadataJson, bool embargoed = false) =>
-        Create(EventTypes.RecordPublished, record, embargoed ? EventAudience.Owner : EventAudience.Public, writer =>
+    public static DomainEvent RecordPublished(Srn record, Srn deposition, Srn run, bool embargoed = false) =>
+        WithMetadata(deposition, Create(EventTypes.RecordPublished, record, embargoed ? EventAudience.Owner : EventAudience.Public, writer =>
         {
             writer.WriteString("record_srn", record.ToString());
             writer.WriteString("deposition_srn", deposition.ToString());
             writer.WriteString("validation_run_srn", run.ToString());
-            WriteMetadata(writer, metadataJson);
-        });
+        }));
 
     /// <summary>Its hooks have passed it, and a curator decides.</summary>
     public static DomainEvent ReviewRequested(Srn run, Srn deposition) => OfRun(EventTypes.ReviewRequested, run, deposition, _ => { });
@@ -156,6 +149,8 @@ public static class DomainEvents
             writer.WriteString("deposition_srn", deposition.ToString());
             write(writer);
         });
+
+    private static DomainEvent WithMetadata(Srn deposition, DomainEvent happened) => happened with { MetadataOf = Guid.Parse(deposition.Id) };
 
     private static DomainEvent Create(string type, Srn subject, EventAudience audience, Action<Utf8JsonWriter> write)
     {

@@ -186,7 +186,7 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
     {
         batch.And(
             "update osa.depositions set status = 'in_validation', run_id = $2, reasons = '{}', updated_at = now() where id = any ($1)", members.Select(d => d.Id).ToArray(), run);
-        EventLog.Append(batch, [.. members.Select(d => ((Guid?)d.OwnerId, DomainEvents.DepositionSubmitted(node.DepositionSrn(d.Id), node.RunSrn(run), d.MetadataJson)))]);
+        EventLog.Append(batch, [.. members.Select(d => ((Guid?)d.OwnerId, DomainEvents.DepositionSubmitted(node.DepositionSrn(d.Id), node.RunSrn(run))))]);
     }
 
     /// <summary>The run of this version that is still open to others, locked so that it does not close before this transaction ends.</summary>

@@ -42,20 +42,23 @@ public sealed class EventLog(Database database)
     /// <summary>Adds <paramref name="happened"/> to the transaction that <paramref name="batch"/> will be part of.</summary>
     /// <param name="owner">Whose deposition it concerns; null where it is nobody's.</param>
     public static NpgsqlBatch Append(NpgsqlBatch batch, Guid? owner, DomainEvent happened) =>
-        batch.And(
-            "insert into osa.events (type, subject, audience, owner_id, payload) values ($1, $2, $3, $4::uuid, $5::jsonb)",
-            happened.Type, happened.Subject, WireName.Of(happened.Audience), owner?.ToString(), happened.PayloadJson);
+        happened.MetadataOf is null
+            ? batch.And(
+                "insert into osa.events (type, subject, audience, owner_id, payload) values ($1, $2, $3, $4::uuid, $5::jsonb)",
+                happened.Type, happened.Subject, WireName.Of(happened.Audience), owner?.ToString(), happened.PayloadJson)
+            : Append(batch, [(owner, happened)]);
 
     /// <summary>Adds many, in their order.</summary>
     public static NpgsqlBatch Append(NpgsqlBatch batch, IReadOnlyCollection<(Guid? Owner, DomainEvent Happened)> events) =>
         batch.And(
             """
             insert into osa.events (type, subject, audience, owner_id, payload)
-            select e.type, e.subject, e.audience, nullif(e.owner_id, '')::uuid, e.payload::jsonb
-            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) with ordinality as e(type, subject, audience, owner_id, payload, n) order by e.n
+            select e.type, e.subject, e.audience, nullif(e.owner_id, '')::uuid, case when d.id is null then e.payload::jsonb else e.payload::jsonb || jsonb_build_object('metadata', d.metadata) end
+            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality as e(type, subject, audience, owner_id, payload, metadata_of, n)
+            left join osa.depositions d on d.id = nullif(e.metadata_of, '')::uuid order by e.n
             """,
             events.Select(e => e.Happened.Type).ToArray(), events.Select(e => e.Happened.Subject).ToArray(), events.Select(e => WireName.Of(e.Happened.Audience)).ToArray(),
-            events.Select(e => e.Owner?.ToString() ?? "").ToArray(), events.Select(e => e.Happened.PayloadJson).ToArray());
+            events.Select(e => e.Owner?.ToString() ?? "").ToArray(), events.Select(e => e.Happened.PayloadJson).ToArray(), events.Select(e => e.Happened.MetadataOf?.ToString() ?? "").ToArray());
 
     /// <summary>Gives the events that have committed since the last step their positions.</summary>
     /// <returns>How many were numbered.</returns>

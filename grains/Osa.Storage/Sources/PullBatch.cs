@@ -140,7 +140,7 @@ public sealed class PullBatch(Database database, NodeIdentity node)
                 .. all.SelectMany(a => (IEnumerable<(Guid?, DomainEvent)>)
                 [
                     (Guid.Empty, DomainEvents.DepositionCreated(node.DepositionSrn(a.Deposition), convention.Name, Guid.Empty)),
-                    (Guid.Empty, DomainEvents.DepositionSubmitted(node.DepositionSrn(a.Deposition), node.RunSrn(run), a.Record.MetadataJson)),
+                    (Guid.Empty, DomainEvents.DepositionSubmitted(node.DepositionSrn(a.Deposition), node.RunSrn(run))),
                 ]),
             ]);
         return run;

@@ -96,7 +96,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
 
                 List<Member> members = await c.Command(
                     $"""
-                    select {DepositionRows.Columns}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false), d.source_id, d.source_sequence from osa.run_depositions m
+                    select {DepositionRows.ColumnsOfList}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false), d.source_id, d.source_sequence from osa.run_depositions m
                     join osa.depositions d on d.id = m.deposition_id
                     where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[])) order by d.id {(run.IsTrial ? "" : "for update of d")}
                     """,
@@ -363,18 +363,17 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
     {
         Srn deposition = node.DepositionSrn(decision.Deposition.Id);
         Guid? owner = decision.Deposition.OwnerId;
-        string metadata = decision.Deposition.MetadataJson;
         bool firstOutcome = decision.Member.Review is null;
         if (decision.Outcome is Outcome.Passed or Outcome.Waiting && firstOutcome)
         {
-            yield return (owner, DomainEvents.ValidationCompleted(run, deposition, convention, decision.Results, metadata));
+            yield return (owner, DomainEvents.ValidationCompleted(run, deposition, convention, decision.Results));
         }
 
         switch (decision.Outcome)
         {
             case Outcome.Passed:
-                yield return (owner, DomainEvents.DepositionApproved(run, deposition, metadata));
-                yield return (owner, DomainEvents.RecordPublished(decision.Record!, deposition, run, metadata, decision.Member.IsEmbargoed));
+                yield return (owner, DomainEvents.DepositionApproved(run, deposition));
+                yield return (owner, DomainEvents.RecordPublished(decision.Record!, deposition, run, decision.Member.IsEmbargoed));
                 break;
             case Outcome.Waiting when firstOutcome:
                 yield return (owner, DomainEvents.ReviewRequested(run, deposition));
