@@ -28,7 +28,7 @@ public sealed class SourceTests(SharedNode shared)
         Assert.Equal((23, 1, 1), (pull.Counts.Published, pull.Counts.Rejected, pull.Counts.Failed));
         List<Record> records = await Archive.Admin.Records.ListAsync(id).ToListAsync();
         Assert.Equal(23, records.Count);
-        DepositionFile file = Assert.Single((await Archive.Admin.Records.GetAsync(records[0].Srn)).Files);
+        RecordFile file = Assert.Single((await Archive.Admin.Records.GetAsync(records[0].Srn)).Files);
         Assert.Equal(("data.txt", 300), (file.Name, file.Size));
         Assert.Equal(24, (await Archive.RowsAsync(table)).Count);
         Assert.Equal("23", await Archive.ValueAsync("select count(*) from osa.source_items where convention_id = $1 and published_sequence = 1", id));
