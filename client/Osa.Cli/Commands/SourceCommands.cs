@@ -222,6 +222,10 @@ internal static class SourceCommands
                     using var output = Console.OpenStandardOutput();
                     line.Line.WriteTo(output);
                     output.WriteByte((byte)'\n');
+                    if (line.Record.IsCut)
+                    {
+                        context.Screen.Note($"only the beginning of the line was kept: {line.Record.Reason}");
+                    }
                 });
             }
 

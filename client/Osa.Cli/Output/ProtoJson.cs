@@ -10,7 +10,7 @@ namespace Osa.Cli.Output;
 
 /// <summary>
 /// The one JSON shape of everything that the node says: the proto's field names and all of its fields; numbers as numbers, documents
-/// (<c>metadata_json</c>) as what they are (<c>metadata</c>), states in lower case, times in RFC 3339, durations in seconds
+/// (<c>metadata_json</c>) as what they are (<c>metadata</c>), states in lower case, bytes in base64, times in RFC 3339, durations in seconds
 /// (<c>duration_seconds</c>), and null for what is not set.
 /// </summary>
 internal static class ProtoJson
@@ -86,6 +86,7 @@ internal static class ProtoJson
     {
         string { Length: 0 } when !field.IsRepeated => null,
         string text => JsonValue.Create(text),
+        ByteString bytes => JsonValue.Create(bytes.ToBase64()),
         bool truth => JsonValue.Create(truth),
         int number => JsonValue.Create(number),
         long number => JsonValue.Create(number),

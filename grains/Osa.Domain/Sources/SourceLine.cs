@@ -21,6 +21,7 @@ public sealed record SourceLine(string SourceId, string MetadataJson, IReadOnlyL
     /// <summary>Longest id that an upstream system may give, in bytes of UTF-8: it names a directory.</summary>
     public const int MaxIdBytes = 200;
 
+    private const int MaxPathBytes = 4_096;
     private const int MaxShown = 10;
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -47,7 +48,7 @@ public sealed record SourceLine(string SourceId, string MetadataJson, IReadOnlyL
         string? id = root.TryGetProperty("source_id", out JsonElement given) && given.ValueKind == JsonValueKind.String ? given.GetString() : null;
         if (id is null || IdProblem(id) is not null)
         {
-            return (null, id, id is null ? "source_id: must be a text" : $"source_id: {IdProblem(id)}");
+            return (null, id is null ? null : Shown.Clean(id, MaxIdBytes), id is null ? "source_id: must be a text" : $"source_id: {IdProblem(id)}");
         }
 
         JsonElement metadata = root.TryGetProperty("metadata", out JsonElement described) && described.ValueKind != JsonValueKind.Null ? described : default;
@@ -56,7 +57,7 @@ public sealed record SourceLine(string SourceId, string MetadataJson, IReadOnlyL
             return (null, id, "metadata: must be an object");
         }
 
-        List<SourceFile>? files = ReadFiles(root, id, violations);
+        List<SourceFile>? files = ReadFiles(root, id, limits, violations);
         return files is null ? (null, id, Said(violations)) : (new SourceLine(id, metadata.ValueKind == JsonValueKind.Undefined ? "{}" : CanonicalJson.Text(metadata), files), id, null);
     }
 
@@ -83,7 +84,7 @@ public sealed record SourceLine(string SourceId, string MetadataJson, IReadOnlyL
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
     }
 
-    private static List<SourceFile>? ReadFiles(JsonElement root, string id, ViolationList violations)
+    private static List<SourceFile>? ReadFiles(JsonElement root, string id, NodeLimits limits, ViolationList violations)
     {
         if (!root.TryGetProperty("files", out JsonElement given) || given.ValueKind == JsonValueKind.Null)
         {
@@ -96,7 +97,14 @@ public sealed record SourceLine(string SourceId, string MetadataJson, IReadOnlyL
             return null;
         }
 
+        if (given.GetArrayLength() > limits.MaxFiles)
+        {
+            violations.Add("files", "max_items", $"are {given.GetArrayLength()}; at most {limits.MaxFiles} are accepted");
+            return null;
+        }
+
         var files = new List<SourceFile>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (JsonElement item in given.EnumerateArray())
         {
             string path = JsonPath.Item("files", files.Count);
@@ -107,17 +115,34 @@ public sealed record SourceLine(string SourceId, string MetadataJson, IReadOnlyL
                 return null;
             }
 
-            if (files.Exists(f => f.Name == name))
+            if (FileRules.CheckName(name, limits, JsonPath.Member(path, "name")) is { } violation)
+            {
+                violations.Add(violation.Field, violation.Rule, violation.Message);
+                return null;
+            }
+
+            if (!names.Add(name))
             {
                 violations.Add(path, "duplicate", $"{Shown.Quote(name)} names an earlier file too");
                 return null;
             }
 
-            files.Add(new SourceFile(name, Member(item, "relative_path") ?? $"{id}/{name}"));
+            string place = Member(item, "relative_path") ?? $"{id}/{name}";
+            if (PathProblem(place) is { } problem)
+            {
+                violations.Add(JsonPath.Member(path, "relative_path"), "path", $"{Shown.Quote(place)} {problem}");
+                return null;
+            }
+
+            files.Add(new SourceFile(name, place));
         }
 
         return files;
     }
+
+    // Whether something is there is for whoever opens it to say; what is said of it has to be short and readable.
+    private static string? PathProblem(string path) =>
+        VisibleText.Problem(path) ?? (Encoding.UTF8.GetByteCount(path) > MaxPathBytes ? $"is longer than {MaxPathBytes} bytes of UTF-8" : null);
 
     private static string? Member(JsonElement item, string name) =>
         item.ValueKind == JsonValueKind.Object && item.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

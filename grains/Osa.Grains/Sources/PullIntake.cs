@@ -271,6 +271,13 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
     private static (List<SourceFile> Files, string? Problem) Named(SourceLine record, OutputDirectory files, FileRequirements requirements)
     {
         List<SourceFile> named = [.. record.Files];
+        // Each would be read, and kept, before the rules had their say: a line of 4 MiB can name one file 100,000 times.
+        string tooMany = $"files: are more than the {requirements.MaxCount} that the convention takes";
+        if (named.Count > requirements.MaxCount)
+        {
+            return (named, tooMany);
+        }
+
         if (files.List(record.SourceId, requirements.MaxCount + 1) is not { } entries)
         {
             return (named, null);
@@ -290,7 +297,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
             }
         }
 
-        return (named, null);
+        return (named, named.Count > requirements.MaxCount ? tooMany : null);
     }
 
     /// <param name="Content">The line, as far as it is kept.</param>

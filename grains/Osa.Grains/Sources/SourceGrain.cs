@@ -49,6 +49,8 @@ public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
         if (!Drive() && _running is { Wish.Because: null } running)
         {
             await running.Wish.LookAsync(_pulls, running.Fence, Stopping);
+            // A time that comes during a pull is passed over now, or it would make a second one at its end.
+            await RemindAsync(await _sources.BeginDueAsync(ConventionId, Stopping));
         }
     }
 

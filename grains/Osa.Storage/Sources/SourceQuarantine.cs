@@ -25,6 +25,9 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
     /// <summary>Most records that are driven again at once.</summary>
     public const int MaxRedriven = 1_000;
 
+    /// <summary>Most bytes of lines that are driven again at once: they are in memory together.</summary>
+    public const int MaxRedrivenBytes = 64 << 20;
+
     private const string Columns =
         """
         q.id, q.pull_id, q.chunk, q.line, q.source_id, q.reason, length(q.content)::bigint, q.is_cut, q.created_at, q.redriven_at,
@@ -52,7 +55,7 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
 
     /// <summary>Takes records after all, as their convention is by now: all that can be, in one run.</summary>
     /// <param name="judge">The record that a line and its files make, or why it cannot be taken.</param>
-    /// <exception cref="OsaException">InvalidArgument; NotFound; FailedPrecondition: a pull is running, which might bring the same records.</exception>
+    /// <exception cref="OsaException">InvalidArgument: too many, or too large together; NotFound; FailedPrecondition: a pull is running, which might bring the same records.</exception>
     public Task<Redriven> RedriveAsync(Convention convention, IReadOnlyList<long> ids, Func<QuarantineItem, byte[], (TakenRecord? Record, string? Problem)> judge, CancellationToken cancellation)
     {
         if (ids.Count is 0 or > MaxRedriven)
@@ -69,19 +72,33 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
                     throw OsaException.Precondition($"Pull '{open}' of '{convention.Id}' is running and may bring the same records; wait for its end, or cancel it");
                 }
 
-                List<(QuarantineItem Item, byte[] Content)> found = await c.Command(
-                    $"select {Columns}, q.content from osa.source_quarantine q where q.convention_id = $1 and q.id = any ($2) and q.redriven_at is null order by q.id for update of q", convention.Id, ids.ToArray())
-                    .ToList(r => (Read(r), r.GetFieldValue<byte[]>(11)), cancellation);
+                long bytes = (await c.Command("select coalesce(sum(length(content)), 0)::bigint from osa.source_quarantine where convention_id = $1 and id = any ($2)", convention.Id, ids.ToArray())
+                    .ToList(r => r.GetInt64(0), cancellation))[0];
+                if (bytes > MaxRedrivenBytes)
+                {
+                    throw OsaException.Invalid("ids", "max_bytes", $"the lines of these records are {bytes} bytes together, and at most {MaxRedrivenBytes} are driven again at once; name fewer");
+                }
+
+                List<(QuarantineItem Item, byte[] Content, bool IsOld)> found = await c.Command(
+                    $"""
+                    select {Columns}, q.content, exists (
+                      select from osa.source_items i join osa.pulls met on met.id = i.pull_id join osa.pulls its on its.id = q.pull_id
+                      where i.convention_id = q.convention_id and i.source_id = q.source_id and met.ordinal > its.ordinal)
+                    from osa.source_quarantine q where q.convention_id = $1 and q.id = any ($2) and q.redriven_at is null order by q.id for update of q
+                    """,
+                    convention.Id, ids.ToArray()).ToList(r => (Read(r), r.GetFieldValue<byte[]>(11), r.GetBoolean(12)), cancellation);
                 if (found.Count == 0)
                 {
                     throw OsaException.NotFound("None of these records is in quarantine any more");
                 }
 
-                var refused = new List<(long, string)>();
+                List<(long, string)> refused = [.. ids.Distinct().Except(found.Select(f => f.Item.Id)).Select(id => (id, "it is not in quarantine, or was taken since"))];
                 var wanted = new Dictionary<string, (QuarantineItem Item, TakenRecord Record)>(StringComparer.Ordinal);
-                foreach ((QuarantineItem item, byte[] content) in found)
+                foreach ((QuarantineItem item, byte[] content, bool isOld) in found)
                 {
-                    (TakenRecord? record, string? problem) = item.IsCut ? (null, "its line was too long to be kept whole; pull it again") : judge(item, content);
+                    (TakenRecord? record, string? problem) = item.IsCut ? (null, "its line was too long to be kept whole; pull it again")
+                        : isOld ? (null, "a later pull has met this record, and what is known of it is newer than this line")
+                        : judge(item, content);
                     if (record is null)
                     {
                         refused.Add((item.Id, problem!));
@@ -94,9 +111,15 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
                 }
 
                 Dictionary<string, SourceItem> known = await batches.KnownAsync(convention.Id, [.. wanted.Keys], cancellation);
+                foreach (string withdrawn in known.Where(k => k.Value.IsWithdrawn).Select(k => k.Key))
+                {
+                    refused.Add((wanted[withdrawn].Item.Id, "its record was withdrawn here; let it in again first"));
+                    wanted.Remove(withdrawn);
+                }
+
                 List<(QuarantineItem Item, TakenRecord Record)> fresh =
                 [
-                    .. wanted.Values.Where(w => !known.TryGetValue(w.Record.SourceId, out SourceItem? item) || (!item.IsWithdrawn && item.ContentHash != w.Record.ContentHash))
+                    .. wanted.Values.Where(w => !known.TryGetValue(w.Record.SourceId, out SourceItem? item) || item.ContentHash != w.Record.ContentHash)
                         .Select(w => (w.Item, w.Record with { Sequence = (known.GetValueOrDefault(w.Record.SourceId)?.Sequence ?? 0) + 1 })),
                 ];
                 await using var batch = new NpgsqlBatch(c);

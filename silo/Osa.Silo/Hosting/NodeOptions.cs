@@ -105,7 +105,7 @@ public sealed record NodeOptions
         });
 
     /// <exception cref="OsaException">InvalidArgument.</exception>
-    public IReadOnlyList<EgressRule> SourceRules => [.. SourceAllow.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(EgressRule.Parse)];
+    public IReadOnlyList<EgressRule> SourceRules => [.. SourceAllow.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(ReadRule)];
 
     /// <exception cref="OsaException">InvalidArgument: a setting that cannot work, with what would.</exception>
     public void Validate()
@@ -144,6 +144,18 @@ public sealed record NodeOptions
         if (ProbeSeconds is not (>= 0.2 and <= 60))
         {
             throw OsaException.Invalid("OSA_PROBE_SECONDS", "range", "must be between 0.2 and 60");
+        }
+    }
+
+    private static EgressRule ReadRule(string text)
+    {
+        try
+        {
+            return EgressRule.Parse(text);
+        }
+        catch (OsaException e)
+        {
+            throw OsaException.Invalid("OSA_SOURCE_ALLOW", e.Violations[0].Rule, e.Violations[0].Message);
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Osa.Domain.Conventions;
 using Osa.Domain.Hooks;
 using Osa.Domain.Schemas;
+using Osa.Domain.Sources;
 using static Osa.Domain.Tests.Conventions.Documents;
 
 namespace Osa.Domain.Tests.Conventions;
@@ -25,17 +26,17 @@ public class ConventionDocumentReaderTests
         """.Replace("DIGEST", Digest, StringComparison.Ordinal);
 
     [Fact]
-    public void A_document_from_the_SDK_registers_apart_from_its_source()
+    public void A_document_from_the_SDK_registers()
     {
-        Assert.Equal(["source unsupported"], Broken.By(() => Read(FromSdk)).Rules());
-        JsonObject document = JsonNode.Parse(FromSdk)!.AsObject();
-        document["source"] = null;
-        ConventionDocument convention = Read(document.ToJsonString());
+        ConventionDocument convention = Read(FromSdk);
         Assert.Equal("convention-t", convention.Id);
         HookDefinition hook = Assert.Single(convention.Hooks);
         Assert.Equal("h", hook.Name);
         Assert.Equal(new HookLimits(300, 2L << 30, 2, 256), hook.Limits);
         Assert.Equal(new ColumnDefinition("t", JsonType.String, "date-time", true), Assert.Single(hook.Manifest.Columns));
+        SourceDefinition source = convention.Source!;
+        Assert.Equal(("osa-hooks-sources/src:latest", Digest, 0), (source.Image, source.Digest, source.Config!.Count));
+        Assert.Equal((SourceDefinition.DefaultLimits, null, null, null), (source.Limits, source.Schedule, source.InitialRun, source.BatchSize));
     }
 
     [Fact]

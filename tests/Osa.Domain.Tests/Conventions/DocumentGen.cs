@@ -3,6 +3,7 @@ using CsCheck;
 using Osa.Domain.Conventions;
 using Osa.Domain.Hooks;
 using Osa.Domain.Schemas;
+using Osa.Domain.Sources;
 
 namespace Osa.Domain.Tests.Conventions;
 
@@ -63,9 +64,11 @@ internal static class DocumentGen
         from required in Gen.Bool
         select new ColumnDefinition(name, type, type == JsonType.String ? format : null, required);
 
+    private static readonly Gen<string> Image = Gen.OneOf("a", "ghcr.io/x/y:1", "localhost:5000/z@sha256:0123456789012345678901234567890123456789012345678901234567890123");
+
     private static readonly Gen<HookDefinition> Hook =
         from name in Identifier
-        from image in Gen.OneOf("a", "ghcr.io/x/y:1", "localhost:5000/z@sha256:0123456789012345678901234567890123456789012345678901234567890123")
+        from image in Image
         from digest in Digest.Null()
         from configured in Gen.Bool
         from config in Gen.Select(Word, Gen.Int).Array[0, 4]
@@ -81,6 +84,24 @@ internal static class DocumentGen
             new HookLimits(limits.Item1, limits.Item2, limits.Item3 / 1000.0, limits.Item4) { BatchSize = batch },
             new HookManifest(name, name + "Record", contract, cardinality, [.. columns.DistinctBy(column => column.Name)]));
 
+    private static readonly Gen<SourceDefinition> Source =
+        from image in Image
+        from digest in Digest.Null()
+        from configured in Gen.Bool
+        from config in Gen.Select(Word, Gen.Int).Array[0, 4]
+        from limits in Gen.Select(Gen.Int[1, 86_400], Gen.Long[HookLimits.MinMemoryBytes, 8L << 30], Gen.Int[10, 16_000], Gen.Int[1, 1_024])
+        from cron in Gen.OneOf<string?>(null, "* * * * *", "0 3 * * *", "*/5 8-17 1,15 * MON-FRI")
+        from scheduled in Gen.Long[1, int.MaxValue]
+        from first in Gen.Long[1, int.MaxValue]
+        from which in Gen.Int[0, 7]
+        from batch in Gen.Int[1, SourceDefinition.MaxBatchSize]
+        select new SourceDefinition(image, digest, configured ? Config(config) : null, new HookLimits(limits.Item1, limits.Item2, limits.Item3 / 1000.0, limits.Item4))
+        {
+            Schedule = cron is null ? null : new SourceSchedule(cron, which % 2 == 0 ? scheduled : null),
+            InitialRun = which < 2 ? null : new InitialRun(which < 5 ? first : null),
+            BatchSize = which % 3 == 0 ? batch : null,
+        };
+
     public static readonly Gen<ConventionDocument> Convention =
         from id in Gen.String[Gen.Char["abc019-"], 3, 64]
         from version in Gen.OneOf("0.0.0", "1.2.3", "10.0.1-rc.1+5")
@@ -93,6 +114,7 @@ internal static class DocumentGen
         from hooks in Hook.Array[0, 4]
         from curation in Gen.Enum<Curation>()
         from share in Gen.Bool
+        from source in Source.Null()
         select new ConventionDocument(
             id,
             version,
@@ -101,7 +123,7 @@ internal static class DocumentGen
             [.. schema.DistinctBy(field => field.Name)],
             new FileRequirements([.. types.Distinct()], counts.Item1, counts.Item1 + counts.Item2, size),
             [.. hooks.DistinctBy(hook => hook.Name)])
-        { Curation = curation, Share = share };
+        { Curation = curation, Share = share, Source = source };
 
     private static JsonObject Config((string Name, int Value)[] members)
     {

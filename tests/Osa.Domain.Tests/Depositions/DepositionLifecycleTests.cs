@@ -11,14 +11,20 @@ public class DepositionLifecycleTests
         [(Draft, Edit)] = Draft,
         [(Draft, Submit)] = InValidation,
         [(Draft, Withdraw)] = Withdrawn,
+        [(Rejected, Submit)] = InValidation,
+        [(Failed, Submit)] = InValidation,
         [(InValidation, EnterReview)] = InReview,
         [(InValidation, Publish)] = Accepted,
         [(InValidation, ReturnToDraft)] = Draft,
         [(InValidation, Reject)] = Rejected,
+        [(InValidation, Fail)] = Failed,
+        [(InValidation, Supersede)] = Superseded,
         [(InValidation, Withdraw)] = Withdrawn,
         [(InReview, Publish)] = Accepted,
         [(InReview, ReturnToDraft)] = Draft,
         [(InReview, Reject)] = Rejected,
+        [(InReview, Fail)] = Failed,
+        [(InReview, Supersede)] = Superseded,
         [(InReview, Withdraw)] = Withdrawn,
     };
 
@@ -38,8 +44,14 @@ public class DepositionLifecycleTests
 
     [Theory]
     [InlineData(Accepted)]
-    [InlineData(Rejected)]
     [InlineData(Withdrawn)]
+    [InlineData(Superseded)]
     public void Nothing_leaves_a_final_state(DepositionStatus status) =>
         Assert.All(Enum.GetValues<DepositionCommand>(), command => Assert.False(DepositionLifecycle.Allows(status, command)));
+
+    [Theory]
+    [InlineData(Rejected)]
+    [InlineData(Failed)]
+    public void A_verdict_is_left_only_by_being_judged_again(DepositionStatus status) =>
+        Assert.All(Enum.GetValues<DepositionCommand>(), command => Assert.Equal(command == Submit, DepositionLifecycle.Allows(status, command)));
 }

@@ -26,7 +26,7 @@ public class NameTests
     public void Enums_are_written_in_snake_case_and_read_back_exactly()
     {
         Assert.Equal("exactly_one", WireName.Of(Cardinality.ExactlyOne));
-        Assert.Equal(["draft", "in_validation", "in_review", "accepted", "rejected", "withdrawn"], WireName.All<DepositionStatus>());
+        Assert.Equal(["draft", "in_validation", "in_review", "accepted", "rejected", "withdrawn", "failed", "superseded"], WireName.All<DepositionStatus>());
         Assert.All(Enum.GetValues<FieldType>(), type => Assert.Equal(type, WireName.Parse<FieldType>(WireName.Of(type))));
         Assert.Null(WireName.Parse<FieldType>("Text"));
     }
