@@ -19,7 +19,7 @@ public sealed class AccessTests(SharedNode shared)
     {
         IReadOnlyList<MethodDescriptor> methods = RawCalls.Methods;
 
-        Assert.Equal(9, methods.Select(m => m.Service.FullName).Distinct().Count());
+        Assert.Equal(10, methods.Select(m => m.Service.FullName).Distinct().Count());
         Assert.All(methods, m => Assert.NotEqual(Role.Unspecified, MinimumOf(m)));
         Assert.Equal(
             [

@@ -14,7 +14,7 @@ internal static class RawCalls
         .. new[]
         {
             ConventionsReflection.Descriptor, DepositionsReflection.Descriptor, RunsReflection.Descriptor, CurationReflection.Descriptor, RecordsReflection.Descriptor, FeaturesReflection.Descriptor,
-            QueriesReflection.Descriptor, EventsReflection.Descriptor, NodeReflection.Descriptor,
+            QueriesReflection.Descriptor, EventsReflection.Descriptor, SourcesReflection.Descriptor, NodeReflection.Descriptor,
         }.SelectMany(f => f.Services).SelectMany(s => s.Methods),
     ];
 
