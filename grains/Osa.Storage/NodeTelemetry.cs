@@ -36,6 +36,10 @@ public static class NodeTelemetry
 
     public static Counter<long> Registrations { get; } = Meter.CreateCounter<long>("osa.registrations", "{convention}", "Convention versions that were registered");
 
+    public static Counter<long> Pulls { get; } = Meter.CreateCounter<long>("osa.pulls", "{pull}", "Pulls of sources that ended, by status");
+
+    public static Counter<long> Pulled { get; } = Meter.CreateCounter<long>("osa.pulled", "{record}", "Records that sources brought, by what became of them");
+
     /// <summary>A step of a run; null while nobody listens.</summary>
     public static Activity? Step(string name, Guid run) => Source.StartActivity(name)?.SetTag("osa.run", run);
 }

@@ -50,9 +50,15 @@ internal static class ConventionCommands
     {
         var steps = new Report<string>(context.Screen.Note);
         var registration = await context.Osa.Conventions.RegisterAsync(document, steps, context.CancellationToken);
-        return context.Screen.Done(
+        context.Screen.Done(
             new JsonObject { ["created"] = registration.Created, ["convention"] = registration.Convention.ToJson() },
             $"{(registration.Created ? "registered" : "already registered:")} {registration.Convention.Srn}");
+        if (registration.Convention.SourceMayReach.Count > 0)
+        {
+            context.Screen.Note($"its source may reach: {string.Join("; ", registration.Convention.SourceMayReach)}");
+        }
+
+        return ExitCode.Ok;
     }
 
     private static Command List()

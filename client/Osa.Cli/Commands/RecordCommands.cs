@@ -47,6 +47,7 @@ internal static class RecordCommands
             ("schema", record.Provenance?.SchemaSrn),
             ("deposition", record.Provenance?.DepositionSrn),
             ("run", record.Provenance?.RunSrn),
+            ("upstream id", record.Provenance?.SourceId),
             ("metadata", record.MetadataJson));
         foreach (var file in record.Files)
         {

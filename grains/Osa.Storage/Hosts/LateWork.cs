@@ -1,8 +1,8 @@
 namespace Osa.Storage.Hosts;
 
 /// <summary>Something that the node should have done by now.</summary>
-/// <param name="Kind"><c>run</c>, <c>claim</c> or <c>events</c>.</param>
-/// <param name="Subject">The run's id, or how many events.</param>
+/// <param name="Kind"><c>run</c>, <c>pull</c>, <c>source</c>, <c>claim</c> or <c>events</c>.</param>
+/// <param name="Subject">The id of the run or the pull, the convention of the source, or how many events.</param>
 /// <param name="Owner">The silo whose move it is; null where any may make it.</param>
 public sealed record LateItem(string Kind, string Subject, string? Owner, string Reason, TimeSpan LateBy, int Setbacks);
 
@@ -29,6 +29,15 @@ public sealed class LateWork(Database database)
                       when r.owner_silo is null then 'no silo has taken it up' else 'its owner has not been heard of' end) as reason,
                     now() - coalesce(r.setback_since, r.next_step_at) as late, r.setbacks
                   from osa.validation_runs r where r.status in ('pending', 'running') and (r.next_step_at < now() - $2 or r.setback_since is not null)
+                  union all
+                  select 'pull', p.id::text, p.owner_silo,
+                    coalesce(p.waiting_for, case when p.cancel_because is not null then 'to be cancelled' when p.owner_silo is null then 'no silo has taken it up' else 'its owner has not been heard of' end),
+                    now() - coalesce(p.setback_since, p.next_step_at), p.setbacks
+                  from osa.pulls p where p.status in ('pending', 'running') and (p.next_step_at < now() - $2 or p.setback_since is not null)
+                  union all
+                  select 'source', s.convention_id, null, 'its schedule was due', now() - s.next_due, 0
+                  from osa.sources s join osa.conventions v on v.id = s.convention_id and v.version = s.convention_version
+                  where s.next_due < now() - $2 and s.paused_at is null and v.retired_at is null
                   union all
                   select 'claim', u.run_id::text, null, 'no live silo reaches engine ' || u.engine_id || ', where ' || u.container_name || ' may still run', now() - u.claimed_at, 0
                   from osa.run_units u where u.state = 'claimed' and u.claimed_at < now() - $2 and u.engine_id not in (select engine_id from live where engine_id is not null)

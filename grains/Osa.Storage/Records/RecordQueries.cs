@@ -16,16 +16,17 @@ public sealed record HookProvenance(
 /// <summary>A published record with its provenance.</summary>
 /// <param name="CurrentSrn">The newest version of it, where this one is not.</param>
 /// <param name="EmbargoUntil">Held until then; <see cref="DateTime.MaxValue"/>: until it is released.</param>
+/// <param name="SourceId">What the upstream system calls it that it was pulled from; null for what a person deposited.</param>
 /// <param name="Withdrawn">Set on a tombstone: it has neither metadata nor files any more.</param>
 public sealed record Record(
     string Srn, long Ordinal, string ConventionId, string ConventionVersion, string SchemaSrn, Guid DepositionId, Guid RunId, string MetadataJson,
-    IReadOnlyList<HookProvenance> Hooks, IReadOnlyList<StoredFile> Files, DateTime PublishedAt, string? CurrentSrn, DateTime? EmbargoUntil, (DateTime At, string Because)? Withdrawn);
+    IReadOnlyList<HookProvenance> Hooks, IReadOnlyList<StoredFile> Files, DateTime PublishedAt, string? CurrentSrn, DateTime? EmbargoUntil, (DateTime At, string Because)? Withdrawn, string? SourceId);
 
 /// <summary>Reading what is published, as far as the caller may see it.</summary>
 public sealed class RecordQueries(Database database, NodeIdentity node)
 {
     private const string Columns = "r.srn, r.ordinal, r.convention_id, r.convention_version, r.schema_srn, r.deposition_id, r.run_id, r.metadata::text, r.hooks::text, r.published_at, "
-        + "case when not r.is_current then (select n.srn from osa.records n where n.id = r.id and n.is_current) end, case when r.embargo_until > now() then r.embargo_until end, r.withdrawn_at, r.withdrawn_because, r.owner_id";
+        + "case when not r.is_current then (select n.srn from osa.records n where n.id = r.id and n.is_current) end, case when r.embargo_until > now() then r.embargo_until end, r.withdrawn_at, r.withdrawn_because, r.owner_id, (select d.source_id from osa.depositions d where d.id = r.deposition_id)";
 
     private const string Files =
         """
@@ -78,7 +79,7 @@ public sealed class RecordQueries(Database database, NodeIdentity node)
         (DateTime, string)? withdrawn = r.IsDBNull(12) ? null : (r.GetDateTime(12), r.GetString(13));
         return new Record(
             r.GetString(0), r.GetInt64(1), r.GetString(2), r.GetString(3), r.GetString(4), r.GetGuid(5), r.GetGuid(6), withdrawn is null ? r.GetString(7) : "{}",
-            JsonSerializer.Deserialize<List<HookProvenance>>(r.GetString(8))!, withdrawn is null ? DepositionRows.ReadFiles(r.GetString(15)) : [], r.GetDateTime(9), r.TextOrNull(10),
-            r.ValueOrNull<DateTime>(11), withdrawn);
+            JsonSerializer.Deserialize<List<HookProvenance>>(r.GetString(8))!, withdrawn is null ? DepositionRows.ReadFiles(r.GetString(16)) : [], r.GetDateTime(9), r.TextOrNull(10),
+            r.ValueOrNull<DateTime>(11), withdrawn, r.TextOrNull(15));
     }
 }

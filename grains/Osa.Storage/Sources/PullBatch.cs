@@ -96,6 +96,11 @@ public sealed class PullBatch(Database database, NodeIdentity node)
             cancellation);
         FaultPoint.Reached("pull.committed");
         NodeTelemetry.Submissions.Add(part.Taken.Count);
+        foreach ((string outcome, long count) in ((string, long)[])[("taken", part.Taken.Count), ("unchanged", part.Unchanged), ("quarantined", part.Quarantined.Count), ("blocked", part.Blocked)])
+        {
+            NodeTelemetry.Pulled.Add(count, new KeyValuePair<string, object?>("outcome", outcome));
+        }
+
         return run;
     }
 

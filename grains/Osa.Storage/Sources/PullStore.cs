@@ -214,6 +214,7 @@ public sealed class PullStore(Database database, NodeIdentity node) : IFencedWor
                 return true;
             },
             cancellation);
+        NodeTelemetry.Pulls.Add(1, new KeyValuePair<string, object?>("status", WireName.Of(status)));
         return status;
     }
 

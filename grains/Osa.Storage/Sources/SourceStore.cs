@@ -250,6 +250,13 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
             cancellation)) is [var pull] ? pull : throw OsaException.Precondition($"No pull of '{conventionId}' is running");
     }
 
+    /// <summary>As <see cref="CancelAsync"/>, where there is a pull at all.</summary>
+    public async Task<bool> StopAsync(string conventionId, string reason, CancellationToken cancellation) =>
+        await database.Run(
+            c => c.Command("update osa.pulls set cancel_because = coalesce(cancel_because, $2) where convention_id = $1 and status in ('pending', 'running')", conventionId, reason.Length == 0 ? "stopped by the archive" : $"stopped by the archive: {reason}")
+                .Execute(cancellation),
+            cancellation) > 0;
+
     /// <summary>Lets an upstream id in again whose record was withdrawn: what comes next under it becomes a new record.</summary>
     /// <exception cref="OsaException">NotFound; FailedPrecondition: its record is not withdrawn.</exception>
     public async Task UnblockAsync(string conventionId, string sourceId, CancellationToken cancellation)

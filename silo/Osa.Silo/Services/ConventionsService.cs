@@ -8,8 +8,10 @@ using Osa.Domain.Schemas;
 using Osa.Grains;
 using Osa.Grains.Conventions;
 using Osa.Silo.Access;
+using Osa.Silo.Hosting;
 using Osa.Storage;
 using Osa.Storage.Conventions;
+using Osa.Storage.Sources;
 using Osa.Storage.Validation;
 using Osa.V1;
 using Convention = Osa.Storage.Conventions.Convention;
@@ -20,7 +22,7 @@ using Role = Osa.Domain.Access.Role;
 namespace Osa.Silo.Services;
 
 /// <summary>Conventions over gRPC.</summary>
-public sealed class ConventionsService(ConventionStore conventions, RunCommands runs, NodeIdentity node, IGrainFactory grains, NodeLimits limits) : V1.Conventions.ConventionsBase
+public sealed class ConventionsService(ConventionStore conventions, RunCommands runs, SourceStore sources, NodeIdentity node, IGrainFactory grains, NodeOptions options, NodeLimits limits) : V1.Conventions.ConventionsBase
 {
     public override async Task Register(RegisterConventionRequest request, IServerStreamWriter<RegistrationProgress> responseStream, ServerCallContext context)
     {
@@ -80,7 +82,13 @@ public sealed class ConventionsService(ConventionStore conventions, RunCommands 
 
     public override async Task<StopRunsResponse> StopRuns(StopRunsRequest request, ServerCallContext context)
     {
-        List<Guid> stopped = await runs.StopAsync(await conventions.GetAsync(request.Srn, "srn", context.CancellationToken), request.Reason, context.CancellationToken);
+        Convention convention = await conventions.GetAsync(request.Srn, "srn", context.CancellationToken);
+        List<Guid> stopped = await runs.StopAsync(convention, request.Reason, context.CancellationToken);
+        if (await sources.StopAsync(convention.Id, request.Reason, context.CancellationToken))
+        {
+            await grains.Source(convention.Id).Wake();
+        }
+
         foreach (Guid run in stopped)
         {
             await grains.ValidationRun(run).Wake();
@@ -95,7 +103,7 @@ public sealed class ConventionsService(ConventionStore conventions, RunCommands 
     private IConventionGrain GrainOf(string documentJson) => grains.Convention(ConventionDocumentReader.Read(documentJson, limits).Id);
 
     // What a hook is configured with may be secret, and which image it is, is the operator's business.
-    private static V1.Convention Message(Convention convention, Role role) => new()
+    private V1.Convention Message(Convention convention, Role role) => new()
     {
         Srn = convention.Srn,
         Id = convention.Id,
@@ -117,6 +125,7 @@ public sealed class ConventionsService(ConventionStore conventions, RunCommands 
         Share = convention.Document.Share,
         RetiredAt = convention.Retired is { } retired ? Timestamp.FromDateTime(retired.At) : null,
         RetiredBecause = convention.Retired?.Because ?? "",
+        SourceMayReach = { role >= Role.Admin && convention.Document.Source is not null ? SourcesService.MayReach(options) : [] },
     };
 
     private static Field Message(FieldDefinition field) => new()

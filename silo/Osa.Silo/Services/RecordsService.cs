@@ -48,6 +48,7 @@ public sealed class RecordsService(RecordQueries records, BlobStore blobs) : Rec
                 SchemaSrn = record.SchemaSrn,
                 DepositionSrn = deposition,
                 RunSrn = run,
+                SourceId = record.SourceId ?? "",
                 Hooks = { record.Hooks.Select(h => new V1.HookProvenance { Hook = h.Hook, Digest = h.Digest ?? "", Rows = h.Rows }) },
             },
             PublishedAt = Timestamp.FromDateTime(record.PublishedAt),
