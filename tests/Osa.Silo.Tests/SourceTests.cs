@@ -76,12 +76,18 @@ public sealed class SourceTests(SharedNode shared)
         await Archive.RegisterAsync(Version("1.0.0", "a", null));
         Assert.Equal(1, (await RunAsync(id)).Counts.Published);
 
-        await Archive.RegisterAsync(Version("1.1.0", "b", Documents.Steps(Documents.Sleep(8), Documents.Rows(1))));
+        await Archive.RegisterAsync(Version("1.1.0", "b", Documents.Steps(Documents.Sleep(10), Documents.Rows(1))));
         string slow = (await Sources.RunAsync(id)).Id;
+        string hook = await Eventually.Value(
+            async () => await Archive.QueryAsync("select u.container_name from osa.run_units u join osa.validation_runs r on r.id = u.run_id where r.pull_id::text = $1", slow) is [[{ } name]]
+                && (await Unprivileged.RunAsync("docker", "pause", name)).ExitCode == 0 ? name : null,
+            Archive.Patience,
+            () => "the hook that judges B does not run");
         await Eventually.True(async () => (await Sources.GetPullAsync(slow)).Status == PullStatus.Completed, Archive.Patience, "the pull of B does not end while B is judged");
         await Archive.RegisterAsync(Version("1.2.0", "a", null));
         Pull back = await RunAsync(id);
         Assert.Equal(1, back.Counts.Published);
+        Assert.Equal(0, (await Unprivileged.RunAsync("docker", "unpause", hook)).ExitCode);
         Pull late = await Sources.WaitAsync(slow).WaitAsync(Archive.Patience);
 
         Assert.Equal((0, 1), (late.Counts.Published, late.Counts.Superseded));
