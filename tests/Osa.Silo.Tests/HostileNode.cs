@@ -39,7 +39,9 @@ public sealed class HostileNode : IAsyncLifetime
         Database = await PostgresServer.CreateDatabaseAsync();
         Archive = await Archive.StartAsync(
             _data.Path, Database, engine: true, ("OSA_LIMITS__MaxSourceBytes", $"{32 << 20}"), ("OSA_LIMITS__MaxSourceFiles", "500"), ("OSA_LIMITS__MaxSourceLineBytes", $"{MaxLineBytes}"),
-            ("OSA_LIMITS__MaxQuarantined", $"{MaxQuarantined}"), ("OSA_LIMITS__MinFreeDiskBytes", $"{64 << 20}"), ("OSA_SOURCE_ALLOW", $"{Bridge}:{UpstreamPort}, {Bridge}:{DeadPort}"));
+            ("OSA_LIMITS__MaxQuarantined", $"{MaxQuarantined}"), ("OSA_LIMITS__MinFreeDiskBytes", $"{64 << 20}"), ("OSA_SOURCE_ALLOW", $"{Bridge}:{UpstreamPort}, {Bridge}:{DeadPort}"),
+            // What its sources do is mostly waiting.
+            ("OSA_SLOTS_PER_CORE", "4"));
     }
 
     public async ValueTask DisposeAsync()

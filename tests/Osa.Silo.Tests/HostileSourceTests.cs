@@ -64,13 +64,11 @@ public sealed class HostileSourceTests(HostileNode hostile, SharedNode shared) :
         ("a link for its records", "ln -s /etc/passwd records.jsonl", PullStatus.Failed, "records.jsonl is a symbolic link", 0),
         ("a fifo for its records", "mkfifo records.jsonl", PullStatus.Failed, "records.jsonl is a", 0),
         ("a directory for its records", "mkdir records.jsonl", PullStatus.Failed, "records.jsonl is a directory", 0),
-        ("records that nobody may read", "good a > records.jsonl; chmod 0 records.jsonl", PullStatus.Failed, "records.jsonl cannot be read", 0),
         ("a hard link for its records", "good a > other; ln other records.jsonl", PullStatus.Completed, "1 records", 1),
         ("10 GB of records", "dd if=/dev/zero of=records.jsonl bs=1M count=10240", PullStatus.Failed, "", 0),
         ("10 GB of files", "i=0; while :; do dd if=/dev/zero of=$OSA_FILES/$i bs=1M count=1 2> /dev/null; i=$((i+1)); done", PullStatus.Failed, "wrote more output than is allowed", 0),
         ("too many files", "i=0; while :; do mkdir $OSA_FILES/$i; i=$((i+1)); done", PullStatus.Failed, "wrote more output than is allowed", 0),
         ("a malformed session", "good a > records.jsonl; echo '{' > session.json", PullStatus.Failed, "session: is not valid JSON", 0),
-        ("a link for its session", "good a > records.jsonl; ln -s /etc/passwd session.json", PullStatus.Failed, "session.json is a symbolic link", 0),
         ("the same session for ever", "good a > records.jsonl; echo '{\"next\":1}' > session.json", PullStatus.Failed, "left the same session", 1),
         ("new sessions for ever", "good a b > records.jsonl; echo \"{\\\"next\\\":\\\"$(cat /proc/sys/kernel/random/uuid)\\\"}\" > session.json", PullStatus.Failed, "no id that the pull had not met", 2),
         ("a session without records", "echo '{\"next\":1}' > session.json", PullStatus.Completed, "0 records", 0),
@@ -78,8 +76,7 @@ public sealed class HostileSourceTests(HostileNode hostile, SharedNode shared) :
         ("half of its records", "good a b > records.jsonl; echo upstream hung up >&2; exit 1", PullStatus.Failed, "upstream hung up", 0),
         ("half of its chunks", "if [ -e $OSA_IN/session.json ]; then exit 3; fi; good a > records.jsonl; echo '{\"next\":2}' > session.json", PullStatus.Failed, "in chunk 2; the last time: The source exited with code 3", 1),
         ("too much memory", "x=$(yes | head -c 300000000)", PullStatus.Failed, "its limit of 128 MiB", 0),
-        ("too much time", "good a > records.jsonl; sleep 1000", PullStatus.Failed, $"timed out after {TimeoutSeconds} s", 0),
-        ("a fork bomb", "bomb() { bomb | bomb & }; bomb; sleep 1000", PullStatus.Failed, $"timed out after {TimeoutSeconds} s", 0),
+        ("a fork bomb, until its time is over", "bomb() { bomb | bomb & }; bomb; sleep 1000", PullStatus.Failed, $"timed out after {TimeoutSeconds} s", 0),
         ("a million log lines", "yes 'a line of a log that nobody reads' | head -n 1000000; good a > records.jsonl", PullStatus.Completed, "1 records", 1),
     ];
 

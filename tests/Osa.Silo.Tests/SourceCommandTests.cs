@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Osa.V1;
 
 namespace Osa.Silo.Tests;
 
