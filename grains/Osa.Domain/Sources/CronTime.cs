@@ -12,6 +12,10 @@ public static class CronTime
         {
             return Next(cron, DateTime.UnixEpoch) is null ? "names no time that ever comes" : null;
         }
+        catch (MissingSeedException)
+        {
+            return "leaves a time to chance (H): name it";
+        }
         catch (CronFormatException e)
         {
             return $"is not a cron expression of five fields such as '0 3 * * *': {e.Message}";
