@@ -120,7 +120,7 @@ public sealed class SourceTests(SharedNode shared)
 
         Task<Pull>[] begun = [.. Enumerable.Range(0, 4).Select(_ => Sources.RunAsync(id))];
         await Task.WhenAll(begun.Select(b => b.ContinueWith(_ => { }, TaskScheduler.Default)));
-        Pull one = Assert.Single(begun, b => b.IsCompletedSuccessfully).Result;
+        Pull one = await Assert.Single(begun, b => b.IsCompletedSuccessfully);
         Assert.All(begun.Where(b => b.IsFaulted), b => Expect.Says(one.Id, b.Exception!.InnerException!.Message));
         await Eventually.True(async () => (await Archive.ContainersOfAsync(Pulls.Named(one))).Length > 0, Archive.Patience, "no container runs");
 

@@ -50,6 +50,18 @@ public sealed class StartTests(SharedNode shared)
         await IsRefusedAsync(data, "'judge' is not a role; api and containers are", "OSA_ROLES", ("OSA_ROLES", "api,judge"));
     }
 
+    [Theory]
+    [InlineData("10.1.2.3, archive.example.org", "'archive.example.org' does not begin with an address of IPv4")]
+    [InlineData("10.1.2.3:0", "'10.1.2.3:0' has no port from 1 to 65535")]
+    [InlineData("10.1.2.3/24", "write 10.1.2.0/24 for the network, or 10.1.2.3 for the one address")]
+    [InlineData("0.0.0.0/0", "would open every address")]
+    public async Task A_malformed_list_of_what_sources_may_reach_does_not_start(string list, string what)
+    {
+        using var data = new TempDirectory();
+
+        await IsRefusedAsync(data, "OSA_SOURCE_ALLOW: ", what, ("OSA_SOURCE_ALLOW", list));
+    }
+
     [Fact]
     public async Task A_second_node_on_the_same_data_directory_does_not_start()
     {

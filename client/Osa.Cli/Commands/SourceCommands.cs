@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Osa.Cli.Input;
 using Osa.Cli.Output;
-using Osa.Client.Sources;
 using Osa.V1;
 
 namespace Osa.Cli.Commands;

@@ -2,7 +2,6 @@ using Osa.Client;
 using Osa.Client.Sources;
 using Osa.V1;
 using Spectre.Console;
-using Spectre.Console.Rendering;
 
 namespace Osa.Cli.Output;
 
@@ -63,7 +62,7 @@ internal static class PullScreen
         return last.Status is PullStatus.Completed ? ExitCode.Ok : ExitCode.Verdict;
     }
 
-    private static IRenderable Frame(Pull pull, string line)
+    private static Rows Frame(Pull pull, string line)
     {
         var counts = pull.Counts ?? new PullCounts();
         var table = new Table().Border(TableBorder.Simple)

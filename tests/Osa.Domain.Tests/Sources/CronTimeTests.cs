@@ -32,8 +32,13 @@ public class CronTimeTests
     [InlineData("0 0 31 4,6,9,11 *")]
     public void A_time_that_never_comes_is_no_schedule(string cron) => Assert.Equal("names no time that ever comes", CronTime.Problem(cron));
 
+    [Theory]
+    [InlineData("H * * * *")]
+    [InlineData("0 H(1-3) * * *")]
+    public void A_time_that_is_left_to_chance_is_refused(string cron) => Assert.Contains("leaves a time to chance (H)", CronTime.Problem(cron), StringComparison.Ordinal);
+
     [Fact]
-    public void Any_text_is_a_schedule_or_has_a_problem() => Gen.OneOf(Gen.String, Gen.String[Gen.Char["0123456789*/,- LW#?MON"], 0, 20]).Sample(cron =>
+    public void Any_text_is_a_schedule_or_has_a_problem() => Gen.OneOf(Gen.String, Gen.String[Gen.Char["0123456789*/,- LW#?MONH"], 0, 20]).Sample(cron =>
     {
         if (CronTime.Problem(cron) is null)
         {
