@@ -41,7 +41,7 @@ internal static class Source
                     named = $"{{\"name\":\"data.txt\",\"relative_path\":\"{id}/data.txt\",\"size_mb\":0.1}}";
                 }
 
-                lines.Write($"{{\"source_id\":\"{id}\",\"fetched_at\":\"{DateTime.UtcNow:O}\",\"metadata\":{{\"title\":\"{id} {content} {padding}\",\"behaviour\":\"{behaviour}\"}},\"files\":[{named}]}}\n");
+                lines.Write($"{{\"source_id\":\"{id}\",\"fetched_at\":\"{TimeProvider.System.GetUtcNow():O}\",\"metadata\":{{\"title\":\"{id} {content} {padding}\",\"behaviour\":\"{behaviour}\"}},\"files\":[{named}]}}\n");
                 long due = started + (long)(seconds * 1000 * (i + 1 - first) / Math.Max(1, total));
                 if (due - Environment.TickCount64 is > 20 and var early)
                 {

@@ -1,11 +1,9 @@
 using System.Security.Cryptography;
-using System.Text;
 using Osa.Containers.Output;
 using Osa.Domain.Conventions;
 using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
 using Osa.Domain.Faults;
-using Osa.Domain.Hooks;
 using Osa.Domain.Sources;
 using Osa.Storage.Files;
 using Osa.Storage.Sources;

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Osa.Domain.Conventions;
-using Osa.Domain.Errors;
 using Osa.Domain.Faults;
 using Osa.Domain.Sources;
 using Osa.Grains.Hosts;
@@ -16,7 +15,7 @@ namespace Osa.Grains.Sources;
 public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
 {
     private const string Reminder = "schedule";
-    private const int Attempts = 4;
+    private const int Attempts = 3;
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Soonest = TimeSpan.FromSeconds(1);
 

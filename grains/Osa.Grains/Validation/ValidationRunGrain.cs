@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Osa.Domain.Conventions;
-using Osa.Domain.Errors;
 using Osa.Domain.Faults;
 using Osa.Domain.Hooks;
 using Osa.Domain.Validation;

@@ -3,7 +3,6 @@ using Osa.Domain.Depositions;
 using Osa.Domain.Events;
 using Osa.Domain.Faults;
 using Osa.Storage.Conventions;
-using Osa.Storage.Depositions;
 using Osa.Storage.Events;
 using Osa.Storage.Validation;
 

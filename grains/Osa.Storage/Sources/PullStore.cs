@@ -1,8 +1,6 @@
 using Npgsql;
-using Osa.Domain.Errors;
 using Osa.Domain.Events;
 using Osa.Domain.Faults;
-using Osa.Domain.Hooks;
 using Osa.Domain.Names;
 using Osa.Domain.Sources;
 using Osa.Storage.Events;

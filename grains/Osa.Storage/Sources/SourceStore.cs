@@ -1,11 +1,9 @@
 using Npgsql;
 using Osa.Domain.Access;
 using Osa.Domain.Errors;
-using Osa.Domain.Events;
 using Osa.Domain.Names;
 using Osa.Domain.Sources;
 using Osa.Storage.Conventions;
-using Osa.Storage.Events;
 using Osa.Storage.Validation;
 
 namespace Osa.Storage.Sources;

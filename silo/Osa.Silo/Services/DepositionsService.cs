@@ -119,7 +119,7 @@ public sealed class DepositionsService(
             request.Embargo?.EndCase switch
             {
                 null or Embargo.EndOneofCase.None => null,
-                Embargo.EndOneofCase.Until => Instant(request.Embargo.Until),
+                Embargo.EndOneofCase.Until => Instant(request.Embargo.Until, "embargo.until"),
                 _ => request.Embargo.UntilReleased ? DateTime.MaxValue : null,
             },
             context.CancellationToken));
@@ -192,7 +192,8 @@ public sealed class DepositionsService(
         }
     }
 
-    private static DateTime Instant(Timestamp time)
+    /// <exception cref="OsaException">InvalidArgument: the field holds no instant.</exception>
+    internal static DateTime Instant(Timestamp time, string field)
     {
         try
         {
@@ -200,7 +201,7 @@ public sealed class DepositionsService(
         }
         catch (InvalidOperationException)
         {
-            throw OsaException.Invalid("embargo.until", "range", "not an instant between the years 1 and 9999");
+            throw OsaException.Invalid(field, "range", "not an instant between the years 1 and 9999");
         }
     }
 

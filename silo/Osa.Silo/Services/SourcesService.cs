@@ -34,7 +34,7 @@ public sealed class SourcesService(
     public override async Task<RunSourceResponse> Run(RunSourceRequest request, ServerCallContext context)
     {
         var wanted = new PullRequest(
-            request.Since?.ToDateTime(), request.Limit == 0 ? null : request.Limit, request.BatchSize == 0 ? null : request.BatchSize, request.MovesCursor);
+            request.Since is { } since ? DepositionsService.Instant(since, "since") : null, request.Limit == 0 ? null : request.Limit, request.BatchSize == 0 ? null : request.BatchSize, request.MovesCursor);
         (Guid id, bool created) = await sources.BeginAsync(CallerInterceptor.CallerOf(context), request.Convention, wanted, request.IdempotencyKey, context.CancellationToken);
         PullView pull = await sources.PullAsync(id, context.CancellationToken);
         await grains.Source(pull.ConventionId).Wake();
@@ -56,7 +56,7 @@ public sealed class SourcesService(
     }
 
     public override async Task<Source> Reset(ResetSourceRequest request, ServerCallContext context) =>
-        await ChangedAsync(request.Convention, id => sources.ResetAsync(id, request.Cursor?.ToDateTime(), context.CancellationToken), context);
+        await ChangedAsync(request.Convention, id => sources.ResetAsync(id, request.Cursor is { } cursor ? DepositionsService.Instant(cursor, "cursor") : null, context.CancellationToken), context);
 
     public override async Task<UnblockResponse> Unblock(UnblockRequest request, ServerCallContext context)
     {
