@@ -32,7 +32,7 @@ public sealed class ReadingTests
                       "files": [{"name": "a.fasta", "size": 4, "checksum": "CHECKSUM", "content_type": null}],
                       "provenance": {
                         "convention_srn": "urn:osa:localhost:conv:p@1.0.0", "schema_srn": null, "deposition_srn": null, "run_srn": null,
-                        "hooks": [{"hook": "check", "digest": "sha256:00", "rows": 9007199254740993}]
+                        "hooks": [{"hook": "check", "digest": "sha256:00", "rows": 9007199254740993}], "source_id": null
                       },
                       "published_at": "1970-01-01T00:00:00.5Z",
                       "current_srn": null, "embargo": null, "withdrawn_at": null, "withdrawn_because": null

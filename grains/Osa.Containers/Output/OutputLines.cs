@@ -36,7 +36,9 @@ public sealed class OutputLines(Stream content, int maxBytes, bool takeUnended, 
             {
                 IsTooLong = true;
                 Number++;
-                return passOverLong ? _buffer.AsMemory(_start, maxBytes) : null;
+                if (passOverLong)
+                    return _buffer.AsMemory(_start, maxBytes);
+                return null;
             }
 
             if (at >= 0 || (_atEnd && length > 0 && takeUnended))

@@ -33,9 +33,6 @@ internal sealed class PullDrive(ClaimedPull claimed, Convention convention, Wish
     /// <summary>Of this chunk, in order.</summary>
     public List<PullAttempt> Attempts { get; } = claimed.Attempts;
 
-    /// <summary>Why the newest attempt failed, as far as this activation has seen it.</summary>
-    public string? LastFailure { get; set; }
-
     /// <summary>The container that runs now.</summary>
     public string? Running { get; set; }
 

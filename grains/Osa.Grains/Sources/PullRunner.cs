@@ -193,8 +193,11 @@ public sealed class PullRunner(PullStore pulls, NodeIdentity node, NodeLimits li
             new PullResult(outcome.ImageId, outcome.ExitCode, outcome.Duration, outcome.PeakMemoryBytes, outcome.OutOfMemory, outcome.Log, failure, failure is null ? session : null, outcome.OutputBytes),
             cancellation);
         FaultPoint.Reached("pull.end_saved");
-        drive.LastFailure = failure;
-        drive.Change(attempt with { State = failure is null ? "taking" : "failed", OutOfMemory = outcome.OutOfMemory, SessionJson = failure is null ? session : null });
+        drive.Change(attempt with
+        {
+            State = failure is null ? "taking" : "failed", OutOfMemory = outcome.OutOfMemory, SessionJson = failure is null ? session : null, ExitCode = outcome.ExitCode, Because = failure,
+            KillReason = killed is { } kill ? WireName.Of(kill) : null,
+        });
         if (failure is not null)
         {
             await DoneWithAsync(attempt);
@@ -320,7 +323,7 @@ public sealed class PullRunner(PullStore pulls, NodeIdentity node, NodeLimits li
         int attempt = (before?.Attempt ?? 0) + 1;
         HookLimits its = drive.Source.Limits;
         long memory = drive.Attempts.Exists(a => a.OutOfMemory) ? Math.Max(its.MemoryBytes, Math.Min(2 * its.MemoryBytes, Math.Min(limits.MaxHookMemoryBytes, capacity.MemoryBytes))) : its.MemoryBytes;
-        return new PullAttempt(drive.Chunk, attempt, "claimed", engineId, $"osa-{node.ClusterId.ToString("N")[..8]}-{drive.Fence.Subject:N}-s{drive.Chunk}-{attempt}", memory, its.Cpu, null, false, null, 0, 0);
+        return new PullAttempt(drive.Chunk, attempt, "claimed", engineId, $"osa-{node.ClusterId.ToString("N")[..8]}-{drive.Fence.Subject:N}-s{drive.Chunk}-{attempt}", memory, its.Cpu, null, false, null, 0, 0, null, null);
     }
 
     private ContainerJob Job(PullDrive drive, PullAttempt attempt)

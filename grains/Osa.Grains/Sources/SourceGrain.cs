@@ -129,13 +129,13 @@ public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
             if (newest is { State: "failed" })
             {
                 int failures = drive.Attempts.Count(a => a.State == "failed");
-                if (failures >= Attempts)
+                if (newest.IsHopeless || failures >= Attempts)
                 {
-                    return $"the source failed {failures} times in chunk {newest.Chunk}; the last time: {drive.LastFailure ?? "see its log"}";
+                    return failures == 1 ? $"the source failed in chunk {newest.Chunk}: {newest.Because}" : $"the source failed {failures} times in chunk {newest.Chunk}; the last time: {newest.Because}";
                 }
 
                 TimeSpan pause = FirstPause * Math.Pow(4, failures - 1);
-                await _pulls.WaitAsync(drive.Fence, $"upstream, after the source failed: {drive.LastFailure}", pause + Fence.Lease, setback: false, cancellation);
+                await _pulls.WaitAsync(drive.Fence, $"upstream, after the source failed: {newest.Because}", pause + Fence.Lease, setback: false, cancellation);
                 await PauseAsync(pause, drive.Wish.Token, cancellation);
                 if (drive.Wish.Because is not null)
                 {

@@ -20,7 +20,12 @@ public sealed record ClaimedPull(
 
 /// <summary>One container of a chunk.</summary>
 /// <param name="Line">Lines of its records that are taken.</param>
-public sealed record PullAttempt(int Chunk, int Attempt, string State, string EngineId, string ContainerName, long MemoryBytes, double Cpu, string? KillReason, bool OutOfMemory, string? SessionJson, long Line, long Fresh);
+/// <param name="Because">Why it failed or was lost.</param>
+public sealed record PullAttempt(int Chunk, int Attempt, string State, string EngineId, string ContainerName, long MemoryBytes, double Cpu, string? KillReason, bool OutOfMemory, string? SessionJson, long Line, long Fresh, long? ExitCode, string? Because)
+{
+    /// <summary>It failed in a way that it would fail in again: its time or its output ended at a limit, or what it left cannot be read.</summary>
+    public bool IsHopeless => State == "failed" && (KillReason is not null || ExitCode == 0);
+}
 
 /// <summary>What a source's container did.</summary>
 /// <param name="Because">Why it failed; null when it exited 0.</param>
@@ -237,12 +242,12 @@ public sealed class PullStore(Database database, NodeIdentity node) : IFencedWor
     private static Task<List<PullAttempt>> AttemptsAsync(NpgsqlConnection connection, Guid pull, int chunk, CancellationToken cancellation) =>
         connection.Command(
             """
-            select chunk, attempt, state, engine_id, container_name, memory_bytes, cpu, kill_reason, out_of_memory, session, line, fresh
+            select chunk, attempt, state, engine_id, container_name, memory_bytes, cpu, kill_reason, out_of_memory, session, line, fresh, exit_code, because
             from osa.pull_attempts where pull_id = $1 and chunk = $2 order by attempt
             """,
             pull, chunk).ToList(
             r => new PullAttempt(
-                r.GetInt32(0), r.GetInt32(1), r.GetString(2), r.GetString(3), r.GetString(4), r.GetInt64(5), r.GetDouble(6), r.TextOrNull(7), r.GetBoolean(8), r.TextOrNull(9), r.GetInt64(10), r.GetInt64(11)),
+                r.GetInt32(0), r.GetInt32(1), r.GetString(2), r.GetString(3), r.GetString(4), r.GetInt64(5), r.GetDouble(6), r.TextOrNull(7), r.GetBoolean(8), r.TextOrNull(9), r.GetInt64(10), r.GetInt64(11), r.ValueOrNull<long>(12), r.TextOrNull(13)),
             cancellation);
 
     private Task<int> Fenced(Fence fence, string statement, CancellationToken cancellation, params object?[] parameters) =>

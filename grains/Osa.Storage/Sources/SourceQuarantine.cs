@@ -127,7 +127,7 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
                 if (fresh.Count > 0)
                 {
                     QuarantineItem newest = found[^1].Item;
-                    run = batches.AppendTaken(batch, convention, newest.Pull, new PullAttempt(newest.Chunk, 0, "done", "", "", 0, 0, null, false, null, 0, 0), [.. fresh.Select(f => f.Record)]);
+                    run = batches.AppendTaken(batch, convention, newest.Pull, new PullAttempt(newest.Chunk, 0, "done", "", "", 0, 0, null, false, null, 0, 0, null, null), [.. fresh.Select(f => f.Record)]);
                 }
 
                 HashSet<long> not = [.. refused.Select(r => r.Item1)];
