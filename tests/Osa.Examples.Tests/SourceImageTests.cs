@@ -6,11 +6,11 @@ using Osa.Examples.ProteinCatalogue;
 namespace Osa.Examples.Tests;
 
 /// <summary>The source's image in a container as hardened as a node's, against a catalogue on the engine's bridge.</summary>
-public sealed class SourceImageTests(SourceImage image)
+public sealed class SourceImageTests(SourceImage image) : IClassFixture<SourceImage>
 {
     private static readonly IPEndPoint OnBridge = new(SourceImage.Bridge, 0);
 
-    [Fact]
+    [Fact(Skip = "of the long form: its image takes a minute to build", SkipUnless = nameof(SourceImage.IsLong), SkipType = typeof(SourceImage))]
     public async Task The_image_pulls_the_whole_catalogue_through_its_failures()
     {
         await using var catalogue = await CatalogueServer.StartAsync(OnBridge, failEvery: 10);
@@ -24,7 +24,7 @@ public sealed class SourceImageTests(SourceImage image)
         Assert.InRange(catalogue.Troubles.Failed, 1, int.MaxValue);
     }
 
-    [Fact]
+    [Fact(Skip = "of the long form: its image takes a minute to build", SkipUnless = nameof(SourceImage.IsLong), SkipType = typeof(SourceImage))]
     public async Task The_image_goes_on_from_a_session_within_limit_and_time_as_slowly_as_it_is_told_to()
     {
         await using var catalogue = await CatalogueServer.StartAsync(OnBridge, rate: 1);
@@ -39,7 +39,7 @@ public sealed class SourceImageTests(SourceImage image)
         Assert.InRange(catalogue.Troubles.Refused, 1, int.MaxValue);
     }
 
-    [Fact]
+    [Fact(Skip = "of the long form: its image takes a minute to build", SkipUnless = nameof(SourceImage.IsLong), SkipType = typeof(SourceImage))]
     public async Task The_image_resolves_names_and_speaks_TLS_with_whom_it_trusts()
     {
         using var certificate = SelfSigned(SourceImage.Upstream);
@@ -58,7 +58,7 @@ public sealed class SourceImageTests(SourceImage image)
         Assert.Contains("The SSL connection could not be established", wary.Log, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Skip = "of the long form: its image takes a minute to build", SkipUnless = nameof(SourceImage.IsLong), SkipType = typeof(SourceImage))]
     public async Task The_image_says_what_is_wrong_when_upstream_stays_away()
     {
         var catalogue = await CatalogueServer.StartAsync(OnBridge);
@@ -70,7 +70,7 @@ public sealed class SourceImageTests(SourceImage image)
         Assert.Contains($"{catalogue.Address}entries?limit=50: Connection refused", chunk.Log, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [Fact(Skip = "of the long form: its image takes a minute to build", SkipUnless = nameof(SourceImage.IsLong), SkipType = typeof(SourceImage))]
     public async Task A_name_that_nobody_knows_is_named()
     {
         var chunk = await image.RunAsync(SourceCall.To(new Uri("http://nobody.invalid:7410")));

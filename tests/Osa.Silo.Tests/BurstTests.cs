@@ -15,7 +15,7 @@ public sealed class BurstTests(SharedNode shared)
     public async Task A_hundred_concurrent_submits_of_one_deposition_are_one_run_and_one_record()
     {
         // Long enough for all of them to come while it runs.
-        DepositionHandle draft = await Archive.DraftAsync(shared.Obedient, Documents.Steps(Documents.Sleep(4), Documents.Rows(2)));
+        DepositionHandle draft = await Archive.DraftAsync(shared.Obedient, Documents.Steps(Documents.Sleep(15), Documents.Rows(2)));
 
         RunHandle[] answers = await Expect.AllAsync(Enumerable.Range(0, 100).Select(_ => draft.SubmitAsync()));
 

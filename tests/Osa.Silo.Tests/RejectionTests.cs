@@ -54,7 +54,8 @@ public sealed class RejectionTests(SharedNode shared)
         DepositionFile both = await Archive.UploadAsync(deposition, "both.txt", "after");
         ValidationRun second = await Archive.VerdictAsync(await deposition.SubmitAsync());
 
-        Assert.Equal((RunStatus.Rejected, RunStatus.Passed), (first.Status, second.Status));
+        Assert.Equal(RunStatus.Rejected, first.Status);
+        Assert.True(second.Status == RunStatus.Passed, second.Summary);
         Assert.NotEqual(first.Srn, second.Srn);
         Assert.Empty(second.Hooks[0].Progress);
         var seen = new Surroundings(Assert.Single(await Archive.RowsAsync(table)));
