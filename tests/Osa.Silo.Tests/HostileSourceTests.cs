@@ -107,18 +107,20 @@ public sealed class HostileSourceTests(HostileNode hostile, SharedNode shared) :
     [Fact]
     public async Task Each_container_ends_its_own_pull_with_a_reason_and_nothing_is_left_of_it()
     {
-        Pull[] pulls = await Expect.AllAsync(Containers.Select(async c => await RegisterAndPullAsync(
+        // In the short form some of them: each container has a network and a gate of its own, which costs the engine seconds.
+        var containers = Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is not null ? Containers : [.. Containers.Where((c, i) => i % 4 == 1 || c.Name == "half of its records")];
+        Pull[] pulls = await Expect.AllAsync(containers.Select(async c => await RegisterAndPullAsync(
             Documents.NewId("container"), c.Script, c.Summary.Contains($"{TimeoutSeconds} s", StringComparison.Ordinal) ? TimeoutSeconds : 240)));
 
         string[] wrong =
         [
-            .. Containers.Zip(pulls)
+            .. containers.Zip(pulls)
                 .Where(x => x.Second.Status != x.First.Status || !x.Second.Summary.Contains(x.First.Summary, StringComparison.Ordinal) || x.Second.Counts.Published != x.First.Published || x.Second.Counts.Taken != x.First.Published)
                 .Select(x => $"{x.First.Name}: expected {x.First.Status} ({x.First.Summary}) and {x.First.Published} published, got {x.Second.Status} ({x.Second.Summary}) and {x.Second.Counts}"),
         ];
         Assert.True(wrong.Length == 0, string.Join('\n', wrong));
         // Each is tried again from the beginning of its chunk, and not for ever.
-        IReadOnlyList<PullContainer> half = await Archive.Admin.Sources.ContainersAsync(pulls[Array.FindIndex(Containers, c => c.Name == "half of its records")].Id);
+        IReadOnlyList<PullContainer> half = await Archive.Admin.Sources.ContainersAsync(pulls[Array.FindIndex(containers, c => c.Name == "half of its records")].Id);
         Assert.Equal([(1, 3, "failed"), (1, 2, "failed"), (1, 1, "failed")], half.Select(c => (c.Chunk, c.Attempt, c.State)));
         await IsUnharmedAsync(pulls);
     }
