@@ -35,7 +35,11 @@ public sealed class SourcesClient
     {
         var request = new RunSourceRequest
         {
-            Convention = convention, Since = since is { } time ? Timestamp.FromDateTimeOffset(time) : null, Limit = limit ?? 0, BatchSize = batchSize ?? 0, MovesCursor = movesCursor,
+            Convention = convention,
+            Since = since is { } time ? Timestamp.FromDateTimeOffset(time) : null,
+            Limit = limit ?? 0,
+            BatchSize = batchSize ?? 0,
+            MovesCursor = movesCursor,
             IdempotencyKey = NodeCalls.NewIdempotencyKey(),
         };
         return (await calls.UnaryAsync(options => client.RunAsync(request, options), cancellationToken)).Pull;

@@ -195,7 +195,11 @@ public sealed class PullRunner(PullStore pulls, NodeIdentity node, NodeLimits li
         FaultPoint.Reached("pull.end_saved");
         drive.Change(attempt with
         {
-            State = failure is null ? "taking" : "failed", OutOfMemory = outcome.OutOfMemory, SessionJson = failure is null ? session : null, ExitCode = outcome.ExitCode, Because = failure,
+            State = failure is null ? "taking" : "failed",
+            OutOfMemory = outcome.OutOfMemory,
+            SessionJson = failure is null ? session : null,
+            ExitCode = outcome.ExitCode,
+            Because = failure,
             KillReason = killed is { } kill ? WireName.Of(kill) : null,
         });
         if (failure is not null)

@@ -196,8 +196,14 @@ public sealed class PullStore(Database database, NodeIdentity node) : IFencedWor
                     fence.Subject, fence.Epoch, WireName.Of(status), summary).FirstOrDefault(
                     r => new
                     {
-                        Status = r.GetString(0), Convention = node.ConventionSrn(r.GetString(1), r.GetString(2)), Id = r.GetString(1), Moves = r.GetBoolean(3), IsExhausted = r.GetBoolean(4), Session = r.TextOrNull(5),
-                        Started = r.GetDateTime(6), Records = r.GetInt64(7),
+                        Status = r.GetString(0),
+                        Convention = node.ConventionSrn(r.GetString(1), r.GetString(2)),
+                        Id = r.GetString(1),
+                        Moves = r.GetBoolean(3),
+                        IsExhausted = r.GetBoolean(4),
+                        Session = r.TextOrNull(5),
+                        Started = r.GetDateTime(6),
+                        Records = r.GetInt64(7),
                     },
                     cancellation) ?? throw new FenceLostException(fence.Subject);
                 status = WireName.Parse<PullStatus>(ended.Status)!.Value;

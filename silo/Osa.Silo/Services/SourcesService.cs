@@ -224,8 +224,16 @@ public sealed class SourcesService(
 
     private static V1.PullCounts Message(PullCounts counts) => new()
     {
-        Pulled = counts.Pulled, Taken = counts.Taken, Unchanged = counts.Unchanged, Quarantined = counts.Quarantined, Blocked = counts.Blocked,
-        Judged = counts.Judged, Published = counts.Published, Rejected = counts.Rejected, Failed = counts.Failed, Superseded = counts.Superseded,
+        Pulled = counts.Pulled,
+        Taken = counts.Taken,
+        Unchanged = counts.Unchanged,
+        Quarantined = counts.Quarantined,
+        Blocked = counts.Blocked,
+        Judged = counts.Judged,
+        Published = counts.Published,
+        Rejected = counts.Rejected,
+        Failed = counts.Failed,
+        Superseded = counts.Superseded,
     };
 
     private static V1.PullContainer Message(PullContainer container)
