@@ -10,6 +10,7 @@ internal sealed class Surroundings(TypedFeatureRow row)
     [
         Documents.Column("uid", "string"), Documents.Column("gid", "string"), Documents.Column("capabilities", "string"), Documents.Column("bounding", "string"),
         Documents.Column("no_new_privileges", "string"), Documents.Column("seccomp", "string"), Documents.Column("env", "object"), Documents.Column("interfaces", "array"), Documents.Column("ipv6", "string"),
+        Documents.Column("hostname", "string"), Documents.Column("resolver", "string"),
         Documents.Column("mounts", "object"), Documents.Column("writable", "object"), Documents.Column("documents", "object"), Documents.Column("files", "object"),
     ];
 
