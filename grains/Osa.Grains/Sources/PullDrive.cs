@@ -55,4 +55,5 @@ internal sealed class PullDrive(ClaimedPull claimed, Convention convention, Wish
 /// <summary>What taking a chunk has met.</summary>
 /// <param name="Lines">All lines.</param>
 /// <param name="Fresh">Ids that the pull had not met in an earlier chunk.</param>
-internal sealed record Intake(long Lines, long Fresh);
+/// <param name="IsCut">The source left more than the pull's limit lets in.</param>
+internal sealed record Intake(long Lines, long Fresh, bool IsCut);

@@ -45,7 +45,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
 
         if (output.Open(Records, limits.MaxSourceBytes) is not OutputFile.Readable readable)
         {
-            return new Intake(0, 0);
+            return new Intake(0, 0, false);
         }
 
         long most = drive.Limit is { } limit ? limit - drive.Offset : long.MaxValue;
@@ -71,7 +71,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
             ahead = await Task.Run(() => ReadAsync(lines, candidates, ahead, size, most, cancellation), cancellation);
             if (candidates.Count == 0)
             {
-                return new Intake(line, fresh);
+                return new Intake(line, fresh, lines.Number >= most && await lines.NextAsync(cancellation) is not null);
             }
 
             line = candidates[^1].Line;

@@ -162,7 +162,9 @@ public sealed partial class SourceGrain : DrivenGrain, ISourceGrain, IRemindable
             ? $"the source goes round in circles: chunks {attempt.Chunk - 1} and {attempt.Chunk} left {(attempt.SessionJson == drive.SessionJson ? "the same session" : "a session but no id that the pull had not met")}"
             : null;
         bool more = goesOn && endless is null;
-        await _pulls.FinishChunkAsync(drive.Fence, attempt, idle, more, exhausted: !goesOn && !isAtLimit, endless, cancellation);
+        // A source that was not stopped by the limit has gone on behind what was taken: the next pull begins with this chunk again.
+        string? session = taken.IsCut ? drive.SessionJson : attempt.SessionJson;
+        await _pulls.FinishChunkAsync(drive.Fence, attempt, session, idle, more, exhausted: !goesOn && !isAtLimit, endless, cancellation);
         FaultPoint.Reached("pull.chunk_finished");
         _runner.RemoveLater(attempt.ContainerName);
         drive.NextChunk(taken.Lines, attempt.SessionJson, idle);

@@ -126,22 +126,23 @@ public sealed class PullStore(Database database, NodeIdentity node) : IFencedWor
             result.OutOfMemory, result.Log, result.Because, result.SessionJson, result.OutputBytes, Fence.Lease);
 
     /// <summary>All of the chunk is taken: the next one begins with its session, or there is none.</summary>
+    /// <param name="session">Where the next chunk, or the next pull after a limit, goes on; null for nowhere.</param>
     /// <param name="idleChunks">Chunks in a row that brought nothing new, this one included.</param>
     /// <param name="more">The source left a session and records, and the limit is not reached.</param>
     /// <param name="exhausted">Upstream had no more.</param>
     /// <param name="failedBecause">Why the pull ends as failed although all of it was taken.</param>
     /// <exception cref="FenceLostException"/>
-    public Task FinishChunkAsync(Fence fence, PullAttempt attempt, int idleChunks, bool more, bool exhausted, string? failedBecause, CancellationToken cancellation) =>
+    public Task FinishChunkAsync(Fence fence, PullAttempt attempt, string? session, int idleChunks, bool more, bool exhausted, string? failedBecause, CancellationToken cancellation) =>
         Fenced(
             fence,
             """
-            , done as (update osa.pull_attempts a set state = 'done' from fence where a.pull_id = fence.id and a.chunk = $3 and a.attempt = $4 returning a.line, a.session)
+            , done as (update osa.pull_attempts a set state = 'done' from fence where a.pull_id = fence.id and a.chunk = $3 and a.attempt = $4 returning a.line)
             update osa.pulls p
-            set record_offset = p.record_offset + done.line, session = done.session, idle_chunks = $5, chunk = p.chunk + case when $6 then 1 else 0 end,
+            set record_offset = p.record_offset + done.line, session = $10::text, idle_chunks = $5, chunk = p.chunk + case when $6 then 1 else 0 end,
                 phase = case when $6 then 'pulling' else 'taken' end, is_exhausted = $7, failed_because = $8, next_step_at = now() + $9
             from fence, done where p.id = fence.id
             """,
-            cancellation, attempt.Chunk, attempt.Attempt, idleChunks, more, exhausted, failedBecause, Fence.Lease);
+            cancellation, attempt.Chunk, attempt.Attempt, idleChunks, more, exhausted, failedBecause, Fence.Lease, session);
 
     /// <summary>Runs over what the convention's source has brought that are not done with their hooks.</summary>
     public async Task<long> InFlightAsync(string conventionId, CancellationToken cancellation) =>
