@@ -6,7 +6,7 @@ using Osa.V1;
 namespace Osa.Cluster.Tests;
 
 /// <summary>Pulls whose silos are killed: every record is taken and published, once.</summary>
-public sealed class PullFaultTests : IAsyncLifetime
+public sealed class PullFaultTests
 {
     private static readonly TimeSpan Takeover = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(TestLength.IsLong ? 600 : 150);
@@ -22,12 +22,8 @@ public sealed class PullFaultTests : IAsyncLifetime
 
     private TestCluster Cluster { get; set; } = null!;
 
-    public async ValueTask InitializeAsync() => Cluster = await TestCluster.CreateAsync(TestCluster.QuickProbe);
-
-    public ValueTask DisposeAsync() => Cluster.DisposeAsync();
-
     [Fact]
-    public Task Of_two_silos_one_after_the_other_is_killed_while_a_source_is_pulled_and_every_record_is_there_once() => Cluster.ExplainAsync(async () =>
+    public Task Of_two_silos_one_after_the_other_is_killed_while_a_source_is_pulled_and_every_record_is_there_once() => WithClusterAsync(TestCluster.QuickProbe, null, null, async () =>
     {
         (int records, int chunk, double seconds, int kills) = TestLength.IsLong ? (5_000, 500, 90, 10) : (400, 100, 16, 3);
         await Cluster.StartAsync(TestCluster.Both, TestCluster.Both);
@@ -60,7 +56,7 @@ public sealed class PullFaultTests : IAsyncLifetime
     });
 
     [Fact]
-    public Task A_node_killed_at_every_step_of_one_pull_takes_everything_once() => Cluster.ExplainAsync(async () =>
+    public Task A_node_killed_at_every_step_of_one_pull_takes_everything_once() => WithClusterAsync(TestCluster.QuickProbe, null, null, async () =>
     {
         await Cluster.StartAsync(TestCluster.Both);
         string id = await RegisterAsync(40, 20, 0, batchSize: 10);
@@ -77,6 +73,41 @@ public sealed class PullFaultTests : IAsyncLifetime
         await CheckAsync(id, pull.Id, 40);
         FaultReport.Add($"node killed with -9 {Points.Length} times in one pull: at `{string.Join("`, `", Points)}`", "each record once, with its file and row; nothing left");
     });
+
+    [Fact]
+    public async Task A_PostgreSQL_that_restarts_and_an_answer_to_COMMIT_that_is_lost_cost_a_pull_nothing()
+    {
+        await using PostgresServer server = await PostgresServer.StartAsync(durable: true);
+        string database = await server.NewDatabaseAsync();
+        await using var proxy = new DatabaseProxy(database);
+        await WithClusterAsync(TestCluster.PatientProbe, database, proxy.ConnectionString, async () =>
+        {
+            await Cluster.StartAsync(TestCluster.Both);
+            string id = await RegisterAsync(60, 20, 0, batchSize: 10);
+            TestSilo silo = Cluster.Silos[0];
+            silo.Process.Arm("pull.before_commit", "wait");
+            Pull pull = await silo.Client.Sources.RunAsync(id);
+            await silo.Process.FiredAsync("pull.before_commit");
+            await server.RestartAsync();
+            silo.Process.Release("pull.before_commit");
+            silo.Process.Arm("pull.end_saved", "wait");
+            await silo.Process.FiredAsync("pull.end_saved");
+            proxy.CommitsToLose = 3;
+            silo.Process.Release("pull.end_saved");
+
+            await CheckAsync(id, pull.Id, 60);
+            Assert.True(proxy.CommitsToLose <= 0, "nothing was committed");
+            FaultReport.Add("PostgreSQL restarted, and three answers to COMMIT lost, in the middle of a pull", "each record once, with its file and row; nothing left");
+        });
+    }
+
+    /// <param name="silosDatabase">Where silos find the database, if not where the test does.</param>
+    private async Task WithClusterAsync(double probeSeconds, string? database, string? silosDatabase, Func<Task> test)
+    {
+        await using TestCluster cluster = await TestCluster.CreateAsync(probeSeconds, database);
+        (Cluster, cluster.SilosDatabase) = (cluster, silosDatabase);
+        await cluster.ExplainAsync(test);
+    }
 
     private async Task<string> RegisterAsync(int records, int chunk, double seconds, int batchSize)
     {

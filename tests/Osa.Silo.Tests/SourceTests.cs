@@ -151,6 +151,20 @@ public sealed class SourceTests(SharedNode shared)
         Assert.Equal(first.StartedAt, (await Sources.GetAsync(id)).Cursor);
     }
 
+    [Fact]
+    public async Task Of_a_source_that_does_not_keep_to_its_limit_nothing_is_lost()
+    {
+        string id = Documents.NewId("greedy");
+        JsonObject source = Pulls.Source(total: 6, chunk: 3);
+        source["config"]!["source"]!["greedy"] = true;
+        await Archive.RegisterAsync(Pulls.Convention(id, "1.0.0", source));
+        Assert.Equal(2, (await RunAsync(id, limit: 2, moves: true)).Counts.Pulled);
+
+        Pull second = await RunAsync(id, moves: true);
+
+        Assert.Equal((6, 4, 2), (second.Counts.Pulled, second.Counts.Taken, second.Counts.Unchanged));
+    }
+
     [Theory]
     [InlineData("every day", "cron")]
     [InlineData("0 0 30 2 *", "no time that ever comes")]

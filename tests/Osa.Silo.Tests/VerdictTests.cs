@@ -66,6 +66,15 @@ public sealed class VerdictTests(SharedNode shared)
         Assert.Equal(1, hook.Attempt);
     }
 
+    [Fact]
+    public async Task A_hook_that_needs_more_memory_than_its_limit_gets_twice_as_much_once_and_both_containers_are_shown()
+    {
+        (_, ValidationRun run) = await Archive.JudgeAsync(shared.Obedient, Documents.Steps(Documents.Do("use-memory", ("bytes", 90 << 20)), Documents.Rows(1)));
+
+        Assert.True(run.Status == RunStatus.Passed, run.Summary);
+        Assert.Equal([true, false], run.Containers.Select(c => c.BrokenBecause.Contains("limit of 64 MiB", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("link")]
     [InlineData("fifo")]

@@ -7,7 +7,7 @@ namespace Osa.TestHooks;
 /// <summary>
 /// A source whose upstream is its config: <c>{"source": {"total": 5000, "chunk": 1000, "content": "a", "file_bytes": 200, "seconds": 90}}</c>. Records r0, r1, …
 /// in chunks, by session; the test hook shall give a row for each, or
-/// what <c>behaviours</c> says of some: <c>{"r17": {"do": "exit"}}</c>.
+/// what <c>behaviours</c> says of some: <c>{"r17": {"do": "exit"}}</c>. A greedy one does not care for its limit.
 /// </summary>
 internal static class Source
 {
@@ -17,7 +17,8 @@ internal static class Source
         string files = Environment.GetEnvironmentVariable("OSA_FILES")!;
         long first = Session();
         long total = Number(script, "total", 10);
-        long limit = Environment.GetEnvironmentVariable("OSA_LIMIT") is { } text ? long.Parse(text, CultureInfo.InvariantCulture) : long.MaxValue;
+        bool isGreedy = script.TryGetProperty("greedy", out JsonElement greedy) && greedy.GetBoolean();
+        long limit = !isGreedy && Environment.GetEnvironmentVariable("OSA_LIMIT") is { } text ? long.Parse(text, CultureInfo.InvariantCulture) : long.MaxValue;
         long end = Math.Min(total, Math.Min(first + Math.Min(limit, long.MaxValue - first), first + Number(script, "chunk", total)));
         long fileBytes = Number(script, "file_bytes", 0);
         string content = script.TryGetProperty("content", out JsonElement given) ? given.GetString()! : "a";

@@ -92,8 +92,13 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
     /// <summary>Waits while enough batches are on their way.</summary>
     private async Task RoomAsync(PullDrive drive, CancellationToken cancellation)
     {
-        while (drive.Wish.Because is null && await pulls.InFlightAsync(drive.Convention.Id, cancellation) >= InFlight)
+        for (bool said = false; drive.Wish.Because is null && await pulls.InFlightAsync(drive.Convention.Id, cancellation) >= InFlight; said = true)
         {
+            if (!said)
+            {
+                await pulls.WaitAsync(drive.Fence, "the hooks, which have enough of it", Fence.Lease, setback: false, cancellation);
+            }
+
             await Task.Delay(Look, time, cancellation);
         }
     }

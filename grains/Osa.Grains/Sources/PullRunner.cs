@@ -17,7 +17,7 @@ using Osa.Storage.Validation;
 namespace Osa.Grains.Sources;
 
 /// <summary>One container of a source: slot, attempt saved, container prepared or adopted, run, and how it ended saved.</summary>
-public sealed class PullRunner(PullStore pulls, NodeIdentity node, NodeLimits limits, HostDirectory hosts, IServiceProvider services, IGrainFactory grains, TimeProvider time)
+public sealed class PullRunner(PullStore pulls, NodeIdentity node, NodeLimits limits, HostDirectory hosts, SlotWait slots, IServiceProvider services, IGrainFactory grains, TimeProvider time)
 {
     private const long MaxSessionBytes = 1 << 20;
     private static readonly TimeSpan DiskLook = TimeSpan.FromSeconds(1);
@@ -230,40 +230,14 @@ public sealed class PullRunner(PullStore pulls, NodeIdentity node, NodeLimits li
         return null;
     }
 
-    private async Task<bool> SlotAsync(PullDrive drive, PullAttempt attempt, CancellationToken cancellation)
-    {
-        string? said = null;
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, drive.Wish.Token);
-        while (true)
-        {
-            SlotAnswer answer;
-            try
-            {
-                answer = await grains.ContainerHost(attempt.EngineId).Acquire(new SlotRequest(attempt.ContainerName, attempt.MemoryBytes, attempt.Cpu, drive.Convention.Id, true), either.Token);
-            }
-            catch (OperationCanceledException) when (drive.Wish.Because is not null && !cancellation.IsCancellationRequested)
-            {
-                await grains.ContainerHost(attempt.EngineId).Release(attempt.ContainerName);
-                return false;
-            }
-
-            if (answer.Granted)
-            {
-                return true;
-            }
-
-            if (answer.IsAway)
-            {
-                throw OsaException.Unavailable($"the source waits for {answer.WaitingFor}");
-            }
-
-            if (said is null)
-            {
-                said = answer.WaitingFor;
-                await pulls.WaitAsync(drive.Fence, said, Fence.Lease, setback: false, cancellation);
-            }
-        }
-    }
+    private Task<bool> SlotAsync(PullDrive drive, PullAttempt attempt, CancellationToken cancellation) => slots.AcquireAsync(
+        attempt.EngineId,
+        new SlotRequest(attempt.ContainerName, attempt.MemoryBytes, attempt.Cpu, drive.Convention.Id, true),
+        "the source",
+        drive.Wish,
+        _ => { },
+        said => pulls.WaitAsync(drive.Fence, said, Fence.Lease, setback: false, cancellation),
+        cancellation);
 
     /// <exception cref="OsaException">Unavailable: there is less free disk than a pull may need.</exception>
     private async Task CheckDiskAsync(PullDrive drive, CancellationToken cancellation)

@@ -19,10 +19,8 @@ namespace Osa.Grains.Validation;
 /// and in the store, result saved. What is left to do afterwards, the plan tells.
 /// </summary>
 public sealed class UnitRunner(
-    RunStore runs, NodeIdentity node, BlobStore blobs, OutputCheck check, HostDirectory hosts, IServiceProvider services, IGrainFactory grains, TimeProvider time)
+    RunStore runs, NodeIdentity node, BlobStore blobs, OutputCheck check, HostDirectory hosts, SlotWait slots, IServiceProvider services, IGrainFactory grains, TimeProvider time)
 {
-    private static readonly TimeSpan Said = TimeSpan.FromMinutes(1);
-
     // Submissions of the same moment: as long as one comes within this time of another, a few times over.
     private static readonly TimeSpan Moment = TimeSpan.FromMilliseconds(25);
     private const int MostMoments = 20;
@@ -227,46 +225,18 @@ public sealed class UnitRunner(
     }
 
     /// <returns>False when the run was cancelled while it waited.</returns>
-    private async Task<bool> SlotAsync(RunDrive drive, RunUnit unit, HookLimits limits, CancellationToken cancellation)
-    {
-        string? said = null;
-        long saidAt = 0;
-        long asked = time.GetTimestamp();
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, drive.Wish.Token);
-        while (true)
+    private Task<bool> SlotAsync(RunDrive drive, RunUnit unit, HookLimits limits, CancellationToken cancellation) => slots.AcquireAsync(
+        unit.EngineId,
+        new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu, drive.Judged.Id, drive.IsBulk),
+        $"hook {unit.Hook}",
+        drive.Wish,
+        answer => drive.Pulse.Waits(answer.Granted ? null : $"hook {unit.Hook} waits for {answer.WaitingFor}", answer.Place),
+        async said =>
         {
-            SlotAnswer answer;
-            try
-            {
-                answer = await grains.ContainerHost(unit.EngineId).Acquire(new SlotRequest(unit.ContainerName, limits.MemoryBytes, limits.Cpu, drive.Judged.Id, drive.IsBulk), either.Token);
-            }
-            catch (OperationCanceledException) when (drive.Wish.Because is not null && !cancellation.IsCancellationRequested)
-            {
-                await grains.ContainerHost(unit.EngineId).Release(unit.ContainerName);
-                return false;
-            }
-
-            drive.Pulse.Waits(answer.Granted ? null : $"hook {unit.Hook} waits for {answer.WaitingFor}", answer.Place);
-            if (answer.Granted)
-            {
-                NodeTelemetry.SlotWait.Record(time.GetElapsedTime(asked).TotalSeconds);
-                return true;
-            }
-
-            if (answer.IsAway)
-            {
-                throw OsaException.Unavailable($"hook {unit.Hook} waits for {answer.WaitingFor}");
-            }
-
-            // Hundreds may wait: a place in the queue is news once a minute.
-            if (answer.WaitingFor != said && (said is null || time.GetElapsedTime(saidAt) > Said))
-            {
-                (said, saidAt) = (answer.WaitingFor, time.GetTimestamp());
-                await runs.WaitAsync(drive.Fence, $"hook {unit.Hook} waits for {said}", Fence.Lease, setback: false, cancellation);
-                drive.Pulse.Beat(unit.Hook);
-            }
-        }
-    }
+            await runs.WaitAsync(drive.Fence, said, Fence.Lease, setback: false, cancellation);
+            drive.Pulse.Beat(unit.Hook);
+        },
+        cancellation);
 
     private async Task LoseAsync(RunDrive drive, RunUnit unit, string because, long? exitCode, CancellationToken cancellation)
     {

@@ -86,7 +86,7 @@ public sealed class PullBatch(Database database, NodeIdentity node)
                         convention.Id, fence.Subject, part.Attempt.Chunk, part.Attempt.Attempt, part.Met.ToArray());
                 }
 
-                Guid? born = part.Taken.Count == 0 ? null : AppendTaken(batch, convention, fence.Subject, part.Attempt, part.Taken);
+                Guid? born = part.Taken.Count == 0 ? null : AppendTaken(batch, convention, fence.Subject, part.Attempt.Chunk, part.Attempt.Attempt, part.Taken);
                 AppendQuarantined(batch, convention.Id, fence.Subject, part);
                 await batch.ExecuteNonQueryAsync(cancellation);
                 FaultPoint.Reached("pull.before_commit");
@@ -104,7 +104,7 @@ public sealed class PullBatch(Database database, NodeIdentity node)
     }
 
     /// <summary>Appends depositions of the system that are in validation, and the run that judges them.</summary>
-    internal Guid AppendTaken(NpgsqlBatch batch, Convention convention, Guid pull, PullAttempt attempt, IReadOnlyList<TakenRecord> taken)
+    internal Guid AppendTaken(NpgsqlBatch batch, Convention convention, Guid pull, int chunk, int attempt, IReadOnlyList<TakenRecord> taken)
     {
         var run = Guid.NewGuid();
         List<(Guid Deposition, TakenRecord Record)> all = [.. taken.Select(t => (Guid.CreateVersion7(), t))];
@@ -136,7 +136,7 @@ public sealed class PullBatch(Database database, NodeIdentity node)
             set sequence = excluded.sequence, content_hash = excluded.content_hash, deposition_id = excluded.deposition_id, pull_id = excluded.pull_id, chunk = excluded.chunk, attempt = excluded.attempt,
               taken_by = excluded.taken_by
             """,
-            convention.Id, pull, attempt.Chunk, attempt.Attempt, all.Select(a => a.Record.SourceId).ToArray(), all.Select(a => a.Record.Sequence).ToArray(), all.Select(a => a.Record.ContentHash).ToArray(), ids);
+            convention.Id, pull, chunk, attempt, all.Select(a => a.Record.SourceId).ToArray(), all.Select(a => a.Record.Sequence).ToArray(), all.Select(a => a.Record.ContentHash).ToArray(), ids);
         RunBirth.AppendMembers(batch, run, ids);
         EventLog.Append(
             batch,

@@ -1,6 +1,8 @@
 using Npgsql;
+using Osa.Domain.Conventions;
 using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
+using Osa.Domain.Sources;
 using Osa.Storage.Conventions;
 using Osa.Storage.Depositions;
 
@@ -20,7 +22,7 @@ public sealed record QuarantineItem(
 public sealed record Redriven(Guid? Run, long Taken, long Unchanged, IReadOnlyList<(long Id, string Reason)> Refused);
 
 /// <summary>Records that sources brought and that could not be taken: kept with their reason, their line and what files they had.</summary>
-public sealed class SourceQuarantine(Database database, PullBatch batches)
+public sealed class SourceQuarantine(Database database, PullBatch batches, NodeLimits limits)
 {
     /// <summary>Most records that are driven again at once.</summary>
     public const int MaxRedriven = 1_000;
@@ -54,9 +56,8 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
             cancellation)) is [var found] ? found : throw OsaException.NotFound($"Record {id} in the quarantine of '{conventionId}'");
 
     /// <summary>Takes records after all, as their convention is by now: all that can be, in one run.</summary>
-    /// <param name="judge">The record that a line and its files make, or why it cannot be taken.</param>
     /// <exception cref="OsaException">InvalidArgument: too many, or too large together; NotFound; FailedPrecondition: a pull is running, which might bring the same records.</exception>
-    public Task<Redriven> RedriveAsync(Convention convention, IReadOnlyList<long> ids, Func<QuarantineItem, byte[], (TakenRecord? Record, string? Problem)> judge, CancellationToken cancellation)
+    public Task<Redriven> RedriveAsync(Convention convention, IReadOnlyList<long> ids, CancellationToken cancellation)
     {
         if (ids.Count is 0 or > MaxRedriven)
         {
@@ -98,7 +99,7 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
                 {
                     (TakenRecord? record, string? problem) = item.IsCut ? (null, "its line was too long to be kept whole; pull it again")
                         : isOld ? (null, "a later pull has met this record, and what is known of it is newer than this line")
-                        : judge(item, content);
+                        : Judge(convention, item, content);
                     if (record is null)
                     {
                         refused.Add((item.Id, problem!));
@@ -127,7 +128,7 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
                 if (fresh.Count > 0)
                 {
                     QuarantineItem newest = found[^1].Item;
-                    run = batches.AppendTaken(batch, convention, newest.Pull, new PullAttempt(newest.Chunk, 0, "done", "", "", 0, 0, null, false, null, 0, 0, null, null), [.. fresh.Select(f => f.Record)]);
+                    run = batches.AppendTaken(batch, convention, newest.Pull, newest.Chunk, 0, [.. fresh.Select(f => f.Record)]);
                 }
 
                 HashSet<long> not = [.. refused.Select(r => r.Item1)];
@@ -136,6 +137,26 @@ public sealed class SourceQuarantine(Database database, PullBatch batches)
                 return new Redriven(run, fresh.Count, wanted.Count - fresh.Count, refused);
             },
             cancellation);
+    }
+
+    /// <summary>The record that a line and its kept files make, or why it cannot be taken.</summary>
+    private (TakenRecord? Record, string? Problem) Judge(Convention convention, QuarantineItem item, byte[] line)
+    {
+        (SourceLine? record, _, string? problem) = SourceLine.Read(line, limits);
+        if (record is null)
+        {
+            return (null, problem);
+        }
+
+        if (record.Files.FirstOrDefault(f => item.Files.All(kept => kept.Name != f.Name)) is { } missing)
+        {
+            return (null, $"files: '{missing.Name}' was not kept; pull it again");
+        }
+
+        problem = record.Problem(convention.Document, [.. item.Files.Select(f => new SubmittedFile(f.Name, f.Size))], limits);
+        return problem is null
+            ? (new TakenRecord(record.SourceId, record.MetadataJson, SourceLine.ContentHash(record.MetadataJson, item.Files.Select(f => (f.Name, f.Sha256))), 0, item.Files), null)
+            : (null, problem);
     }
 
     private static QuarantineItem Read(NpgsqlDataReader r) => new(

@@ -238,22 +238,12 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
     /// <summary>The pull that is running shall end; it has when its container is gone.</summary>
     /// <returns>The pull.</returns>
     /// <exception cref="OsaException">InvalidArgument: the reason. FailedPrecondition: none is running.</exception>
-    public async Task<Guid> CancelAsync(string conventionId, string reason, CancellationToken cancellation)
-    {
-        RunCommands.CheckReason(reason, required: false);
-        return (await database.Run(
-            c => c.Command(
-                "update osa.pulls set cancel_because = coalesce(cancel_because, $2) where convention_id = $1 and status in ('pending', 'running') returning id",
-                conventionId, reason.Length == 0 ? "cancelled" : $"cancelled: {reason}").ToList(r => r.GetGuid(0), cancellation),
-            cancellation)) is [var pull] ? pull : throw OsaException.Precondition($"No pull of '{conventionId}' is running");
-    }
+    public async Task<Guid> CancelAsync(string conventionId, string reason, CancellationToken cancellation) =>
+        await EndAsync(conventionId, RunCommands.Because("cancelled", reason), cancellation) ?? throw OsaException.Precondition($"No pull of '{conventionId}' is running");
 
     /// <summary>As <see cref="CancelAsync"/>, where there is a pull at all.</summary>
     public async Task<bool> StopAsync(string conventionId, string reason, CancellationToken cancellation) =>
-        await database.Run(
-            c => c.Command("update osa.pulls set cancel_because = coalesce(cancel_because, $2) where convention_id = $1 and status in ('pending', 'running')", conventionId, reason.Length == 0 ? "stopped by the archive" : $"stopped by the archive: {reason}")
-                .Execute(cancellation),
-            cancellation) > 0;
+        await EndAsync(conventionId, RunCommands.Because("stopped by the archive", reason), cancellation) is not null;
 
     /// <summary>Lets an upstream id in again whose record was withdrawn: what comes next under it becomes a new record.</summary>
     /// <exception cref="OsaException">NotFound; FailedPrecondition: its record is not withdrawn.</exception>
@@ -290,6 +280,13 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
                 """,
                 clusterId).ToList(r => (r.GetString(0), r.TextOrNull(1)), cancellation),
             cancellation);
+
+    private async Task<Guid?> EndAsync(string conventionId, string because, CancellationToken cancellation) =>
+        (await database.Run(
+            c => c.Command(
+                "update osa.pulls set cancel_because = coalesce(cancel_because, $2) where convention_id = $1 and status in ('pending', 'running') returning id", conventionId, because)
+                .ToList(r => (Guid?)r.GetGuid(0), cancellation),
+            cancellation)).FirstOrDefault();
 
     private Task<List<SourceView>> ReadAsync(string? conventionId, CancellationToken cancellation) =>
         database.Run(

@@ -212,7 +212,9 @@ public sealed class RunCommands(Database database, NodeIdentity node)
         }
     }
 
-    private static string Because(string what, string reason)
+    /// <summary>What was done, and the reason where one was given.</summary>
+    /// <exception cref="OsaException">InvalidArgument: the reason.</exception>
+    internal static string Because(string what, string reason)
     {
         CheckReason(reason, required: false);
         return reason.Length == 0 ? what : $"{what}: {reason}";

@@ -127,7 +127,7 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
                 select {RunColumns}, m.deposition_id, m.status, m.reason, m.record_srn, m.review,
                   not exists (select from osa.run_depositions o where o.run_id = r.id and o.ordinal <> m.ordinal),
                   (select coalesce(json_agg(a order by a.hook_ordinal), '[]')::text from (
-                     select distinct on (u.hook_ordinal) u.hook_ordinal, u.state, u.attempt, u.digest, u.exit_code, u.duration_ms, u.cpu_ms, u.peak_memory,
+                     select distinct on (u.hook_ordinal) u.hook_ordinal, u.unit, u.state, u.attempt, u.digest, u.exit_code, u.duration_ms, u.cpu_ms, u.peak_memory,
                             case when $2 or v.registered_by = $3 or u.first_ordinal = u.last_ordinal then u.log end as log,
                             o.status, o.reason, o.progress, o.rows
                      from osa.run_units u left join osa.run_outputs o on o.run_id = u.run_id and o.deposition_id = m.deposition_id and o.hook_ordinal = u.hook_ordinal
@@ -157,6 +157,7 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
                 Status = status,
                 RecordSrn = verdict.RecordSrn,
                 Depositions = [verdict],
+                Containers = isAlone && WasTriedAgain(attempts) ? await database.Run(c => ContainersAsync(c, header.View.RunId, cancellation), cancellation) : [],
                 Hooks = Hooks(judged, status, attempts),
                 Summary = isAlone || verdict.Status is null ? header.View.Summary : verdict.Reason is null ? verdict.Status.Replace('_', ' ') : $"{verdict.Status}: {verdict.Reason}",
             });
@@ -176,18 +177,7 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
                 List<DepositionVerdict> members = await c.Command(
                     $"select m.deposition_id, m.status, m.reason, m.record_srn, m.review {From} where r.id = $1 and {MaySee} order by m.ordinal", parameters)
                     .ToList(r => new DepositionVerdict(r.GetGuid(0), r.TextOrNull(1), r.TextOrNull(2), r.TextOrNull(3), r.TextOrNull(4)), cancellation);
-                List<ContainerView> units = !run.SeesAll ? [] : await c.Command(
-                    """
-                    select u.hook, u.unit, u.attempt, u.state,
-                      (select count(*) from osa.run_depositions m where m.run_id = u.run_id and m.ordinal between u.first_ordinal and u.last_ordinal),
-                      coalesce(u.duration_ms, 0), u.cpu_ms, u.peak_memory, u.exit_code, u.broken_because
-                    from osa.run_units u where u.run_id = $1 order by u.hook_ordinal, u.unit, u.attempt
-                    """,
-                    runId).ToList(
-                    r => new ContainerView(
-                        r.GetString(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), (int)r.GetInt64(4), TimeSpan.FromMilliseconds(r.GetInt64(5)),
-                        r.ValueOrNull<long>(6) is { } cpu ? TimeSpan.FromMilliseconds(cpu) : null, r.ValueOrNull<long>(7), r.ValueOrNull<long>(8), r.TextOrNull(9)),
-                    cancellation);
+                List<ContainerView> units = !run.SeesAll ? [] : await ContainersAsync(c, runId, cancellation);
                 string given = (await c.Command(
                     $"""
                     select coalesce(json_agg(s), '[]')::text from (
@@ -208,6 +198,27 @@ public sealed class RunQueries(Database database, NodeIdentity node, ConventionS
             Hooks = [.. judged.Hooks.Select((hook, ordinal) => Together(
                 hook.Name, header.View.Status, [.. given.RootElement.EnumerateArray().Where(s => s.GetProperty("hook_ordinal").GetInt32() == ordinal)], containers.FindAll(u => u.Hook == hook.Name)))],
         };
+    }
+
+    private static Task<List<ContainerView>> ContainersAsync(NpgsqlConnection connection, Guid runId, CancellationToken cancellation) =>
+        connection.Command(
+            """
+            select u.hook, u.unit, u.attempt, u.state,
+              (select count(*) from osa.run_depositions m where m.run_id = u.run_id and m.ordinal between u.first_ordinal and u.last_ordinal),
+              coalesce(u.duration_ms, 0), u.cpu_ms, u.peak_memory, u.exit_code, u.broken_because
+            from osa.run_units u where u.run_id = $1 order by u.hook_ordinal, u.unit, u.attempt
+            """,
+            runId).ToList(
+            r => new ContainerView(
+                r.GetString(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), (int)r.GetInt64(4), TimeSpan.FromMilliseconds(r.GetInt64(5)),
+                r.ValueOrNull<long>(6) is { } cpu ? TimeSpan.FromMilliseconds(cpu) : null, r.ValueOrNull<long>(7), r.ValueOrNull<long>(8), r.TextOrNull(9)),
+            cancellation);
+
+    // With more memory: another unit of the same deposition.
+    private static bool WasTriedAgain(string attempts)
+    {
+        using JsonDocument document = JsonDocument.Parse(attempts);
+        return document.RootElement.EnumerateArray().Any(a => a.GetProperty("unit").GetInt32() > 0);
     }
 
     private static HookView Together(string hook, RunStatus run, List<JsonElement> sums, List<ContainerView> containers)

@@ -8,7 +8,7 @@ namespace Osa.Storage.Validation;
 /// <param name="Epoch">How often it has been taken up.</param>
 /// <param name="Hooks">One for each hook of what it judges by, in declared order; empty in lists.</param>
 /// <param name="Depositions">Those that the reader may see.</param>
-/// <param name="Containers">Of a run over several depositions, for whoever may see all of it.</param>
+/// <param name="Containers">Of a run over several depositions, for whoever may see all of it; and of a run of one whose hook was tried again with more memory.</param>
 public sealed record RunView(
     Guid RunId, Guid? DepositionId, string ConventionId, string ConventionVersion, RunStatus Status, string? Summary, string? WaitingFor, string? RecordSrn, bool IsInReview, string? CancelBecause,
     bool IsTrial, string? OwnerSilo, long Epoch, IReadOnlyList<HookView> Hooks, IReadOnlyList<DepositionVerdict> Depositions, IReadOnlyList<ContainerView> Containers, DateTime CreatedAt, DateTime? StartedAt, DateTime? CompletedAt);

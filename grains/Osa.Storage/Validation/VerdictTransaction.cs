@@ -221,7 +221,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 """,
                 convention.Id, convention.Version, convention.SchemaSrn, runId,
                 passed.Select(d => d.Record!.ToString()).ToArray(), passed.Select(d => Guid.Parse(d.Record!.Id)).ToArray(), passed.Select(d => d.Record!.RecordVersion).ToArray(),
-                passed.Select(d => d.Deposition.Id).ToArray(), passed.Select(HooksJson).ToArray())
+                passed.Select(d => d.Deposition.Id).ToArray(), passed.Select(d => d.HooksJson).ToArray())
             .And(
                 """
                 insert into osa.record_files (record_srn, name, blob_id, size, sha256, content_type)
@@ -314,7 +314,7 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 fence.Subject, fence.Epoch, $"passed by its hooks; {decisions.Count - settled.Count} of {decisions.Count + run.Settled.Values.Sum()} wait for a curator");
         }
 
-        if (!run.IsTrial && decisions.SelectMany(d => EventsOf(node.RunSrn(fence.Subject), convention.Name, d)).ToList() is { Count: > 0 } events)
+        if (!run.IsTrial && decisions.SelectMany(d => d.Events(node, node.RunSrn(fence.Subject), convention.Name)).ToList() is { Count: > 0 } events)
         {
             EventLog.Append(batch, events);
         }
@@ -359,73 +359,12 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         return verdict;
     }
 
-    private IEnumerable<(Guid? Owner, DomainEvent Happened)> EventsOf(Srn run, Srn convention, Decision decision)
-    {
-        Srn deposition = node.DepositionSrn(decision.Deposition.Id);
-        Guid? owner = decision.Deposition.OwnerId;
-        bool firstOutcome = decision.Member.Review is null;
-        if (decision.Outcome is Outcome.Passed or Outcome.Waiting && firstOutcome)
-        {
-            yield return (owner, DomainEvents.ValidationCompleted(run, deposition, convention, decision.Results));
-        }
-
-        switch (decision.Outcome)
-        {
-            case Outcome.Passed:
-                yield return (owner, DomainEvents.DepositionApproved(run, deposition));
-                yield return (owner, DomainEvents.RecordPublished(decision.Record!, deposition, run, decision.Member.IsEmbargoed));
-                break;
-            case Outcome.Waiting when firstOutcome:
-                yield return (owner, DomainEvents.ReviewRequested(run, deposition));
-                break;
-            case Outcome.Returned:
-                yield return (owner, DomainEvents.DepositionReturned(run, deposition, decision.Reason!));
-                break;
-            case Outcome.Rejected or Outcome.Failed or Outcome.Cancelled or Outcome.Superseded:
-                RunStatus status = decision.Outcome == Outcome.Superseded ? RunStatus.Rejected : WireName.Parse<RunStatus>(WireName.Of(decision.Outcome))!.Value;
-                yield return (owner, DomainEvents.ValidationFailed(run, deposition, convention, status, [decision.Reason!]));
-                break;
-        }
-    }
-
-    private static string HooksJson(Decision decision) => JsonSerializer.Serialize(decision.Results.Select(r => new HookProvenance(r.Hook, r.Digest, r.Rows)));
-
-    private enum Outcome
-    {
-        Passed,
-        Rejected,
-        Failed,
-        Cancelled,
-
-        /// <summary>By a curator, to its owner.</summary>
-        Returned,
-
-        /// <summary>It is in this run no more: cancelled, withdrawn, or in another one.</summary>
-        LeftOut,
-
-        /// <summary>Of a source: something newer was published first.</summary>
-        Superseded,
-
-        /// <summary>For a curator.</summary>
-        Waiting,
-    }
-
     /// <param name="Settled">How many depositions have which outcome already.</param>
     private sealed record OpenRun(RunStatus Status, string? CancelBecause, bool IsTrial, Dictionary<string, int> Settled);
 
     /// <param name="IsWithdrawn">Its current version is.</param>
     private sealed record Series(int Newest, bool IsWithdrawn);
 
-    /// <param name="SourceId">What upstream calls it; null for a person's.</param>
-    private sealed record Member(Deposition Deposition, int Ordinal, string? Review, string? ReviewReason, bool IsEmbargoed, string? SourceId, long? SourceSequence);
-
     /// <param name="Published">Sequence of what is published of an upstream id; 0 for nothing.</param>
     private sealed record Item(long Published, Guid? Series);
-
-    private sealed record Decision(Member Member, Outcome Outcome, string? Reason, IReadOnlyList<HookResult> Results, List<RunOutput> Outputs)
-    {
-        public Deposition Deposition => Member.Deposition;
-
-        public Srn? Record { get; set; }
-    }
 }

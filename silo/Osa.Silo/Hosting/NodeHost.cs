@@ -64,7 +64,7 @@ internal static class NodeHost
             .AddSingleton<RunStore>().AddSingleton<RunQueries>().AddSingleton<RunSweep>().AddSingleton<VerdictTransaction>()
             .AddSingleton<SubmissionStore>().AddSingleton<RevisionStore>().AddSingleton<ReviewStore>().AddSingleton<RecordCommands>().AddSingleton<RunCommands>().AddSingleton<FeaturePreview>().AddSingleton<QueryStore>().AddSingleton<QueryExport>()
             .AddSingleton<SourceStore>().AddSingleton<PullStore>().AddSingleton<PullBatch>().AddSingleton<SourceQuarantine>().AddSingleton<PullRunner>().AddSingleton<PullIntake>()
-            .AddSingleton<HostDirectory>().AddSingleton<ImagePins>().AddSingleton<OutputCheck>().AddSingleton<UnitRunner>().AddSingleton<HookTrial>();
+            .AddSingleton<HostDirectory>().AddSingleton<SlotWait>().AddSingleton<ImagePins>().AddSingleton<OutputCheck>().AddSingleton<UnitRunner>().AddSingleton<HookTrial>();
         if (options.NodeRoles.HasFlag(NodeRoles.Containers))
         {
             builder.Services

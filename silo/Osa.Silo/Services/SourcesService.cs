@@ -1,10 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using Osa.Domain.Conventions;
-using Osa.Domain.Depositions;
 using Osa.Domain.Errors;
-using Osa.Domain.Sources;
 using Osa.Grains;
 using Osa.Silo.Access;
 using Osa.Silo.Hosting;
@@ -21,7 +18,7 @@ namespace Osa.Silo.Services;
 
 /// <summary>Sources over gRPC.</summary>
 public sealed class SourcesService(
-    SourceStore sources, SourceQuarantine quarantine, ConventionStore conventions, NodeIdentity node, NodeOptions options, NodeLimits limits, IGrainFactory grains, TimeProvider time) : Sources.SourcesBase
+    SourceStore sources, SourceQuarantine quarantine, ConventionStore conventions, NodeIdentity node, NodeOptions options, IGrainFactory grains, TimeProvider time) : Sources.SourcesBase
 {
     private const int ContainersShown = 50;
     private static readonly TimeSpan WatchInterval = TimeSpan.FromMilliseconds(500);
@@ -135,7 +132,7 @@ public sealed class SourcesService(
     {
         SourceView source = await sources.GetAsync(request.Convention, context.CancellationToken);
         Convention convention = (await conventions.FindAsync(source.ConventionId, source.ConventionVersion, context.CancellationToken))!;
-        Redriven redriven = await quarantine.RedriveAsync(convention, request.Ids, (item, line) => Judge(convention, item, line), context.CancellationToken);
+        Redriven redriven = await quarantine.RedriveAsync(convention, request.Ids, context.CancellationToken);
         if (redriven.Run is { } run)
         {
             await grains.ValidationRun(run).Wake();
@@ -148,25 +145,6 @@ public sealed class SourcesService(
             Unchanged = redriven.Unchanged,
             Refused = { redriven.Refused.Select(r => new RefusedRecord { Id = r.Id, Reason = r.Reason }) },
         };
-    }
-
-    private (TakenRecord? Record, string? Problem) Judge(Convention convention, QuarantineItem item, byte[] line)
-    {
-        (SourceLine? record, _, string? problem) = SourceLine.Read(line, limits);
-        if (record is null)
-        {
-            return (null, problem);
-        }
-
-        if (record.Files.FirstOrDefault(f => item.Files.All(kept => kept.Name != f.Name)) is { } missing)
-        {
-            return (null, $"files: '{missing.Name}' was not kept; pull it again");
-        }
-
-        problem = record.Problem(convention.Document, [.. item.Files.Select(f => new SubmittedFile(f.Name, f.Size))], limits);
-        return problem is null
-            ? (new TakenRecord(record.SourceId, record.MetadataJson, SourceLine.ContentHash(record.MetadataJson, item.Files.Select(f => (f.Name, f.Sha256))), 0, item.Files), null)
-            : (null, problem);
     }
 
     private async Task<Source> ChangedAsync(string convention, Func<string, Task> change, ServerCallContext context)
