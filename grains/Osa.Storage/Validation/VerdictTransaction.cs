@@ -2,7 +2,6 @@ using System.Text.Json;
 using Npgsql;
 using Osa.Domain.Conventions;
 using Osa.Domain.Depositions;
-using Osa.Domain.Events;
 using Osa.Domain.Faults;
 using Osa.Domain.Features;
 using Osa.Domain.Hooks;
@@ -13,7 +12,6 @@ using Osa.Storage.Depositions;
 using Osa.Storage.Events;
 using Osa.Storage.Features;
 using Osa.Storage.Files;
-using Osa.Storage.Records;
 
 namespace Osa.Storage.Validation;
 
