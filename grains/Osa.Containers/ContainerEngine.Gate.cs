@@ -42,15 +42,10 @@ public sealed partial class ContainerEngine
                 found = null;
             }
 
-            string? id = found?.ID;
-            if (id is null)
-            {
-                (NetworkResponse? network, IEnumerable<IPAddress> gateways) = await EnsureNetworkAsync(job, cancellationToken);
-                if (network is null)
-                    return (null, $"the name of its network, {job.Name}, is taken by a network that is not this cluster's");
-                id = await CreateGateAsync(name, labels, network.ID, egress, gateways, cancellationToken);
-            }
-
+            (NetworkResponse? network, IEnumerable<IPAddress> gateways) = await EnsureNetworkAsync(job, cancellationToken);
+            if (network is null)
+                return (null, $"the name of its network, {job.Name}, is taken by a network that is not this cluster's");
+            string? id = found?.ID ?? await CreateGateAsync(name, labels, network.ID, egress, gateways, cancellationToken);
             if (id is null)
             {
                 // Somebody else makes the same one.
@@ -58,13 +53,17 @@ public sealed partial class ContainerEngine
                 continue;
             }
 
-            if (await StartGateAsync(id, cancellationToken))
+            switch (await StartGateAsync(id, cancellationToken))
             {
-                await AwaitGateAsync(job, id, cancellationToken);
-                return (id, null);
+                case GateStart.Started:
+                    await AwaitGateAsync(job, id, cancellationToken);
+                    return (id, null);
+                case GateStart.NothingThere:
+                    await _api.RemoveAsync(id, cancellationToken);
+                    break;
+                case GateStart.SeveralNetworks:
+                    break;
             }
-
-            await _api.RemoveAsync(id, cancellationToken);
         }
 
         throw OsaException.Unavailable($"the gate of container {job.Name} could not be started in {GateTries} tries, because it or its network is removed again and again");
@@ -84,9 +83,12 @@ public sealed partial class ContainerEngine
         while (true)
         {
             IList<NetworkResponse> all = await _api.ListNetworksAsync(cancellationToken);
-            NetworkResponse[] named = [.. all.Where(network => network.Name == job.Name).OrderBy(network => network.ID, StringComparer.Ordinal)];
+            NetworkResponse[] named = [.. all.Where(network => network.Name == job.Name).OrderBy(network => IsOwn(network.Labels) ? 0 : 1).ThenBy(network => network.Created).ThenBy(network => network.ID, StringComparer.Ordinal)];
             if (named.Length > 0)
             {
+                // The engine lets two that ask at once have the same name, and then starts nothing in either: everybody keeps the oldest.
+                foreach (NetworkResponse twin in named.Skip(1).Where(network => IsOwn(network.Labels)))
+                    await _api.RemoveNetworkAsync(twin.ID, cancellationToken);
                 return (
                     named.FirstOrDefault(network => IsOwn(network.Labels)),
                     all.SelectMany(network => network.IPAM?.Config ?? []).Select(config => IPAddress.TryParse(config.Gateway, out IPAddress? address) ? address : null).OfType<IPAddress>());
@@ -156,22 +158,36 @@ public sealed partial class ContainerEngine
             cancellationToken);
     }
 
-    /// <returns>False when the gate or its network is gone.</returns>
-    private Task<bool> StartGateAsync(string gateId, CancellationToken cancellationToken) => _api.CallAsync(
+    private Task<GateStart> StartGateAsync(string gateId, CancellationToken cancellationToken) => _api.CallAsync(
         "start the gate of a container",
         async (client, token) =>
         {
             try
             {
                 await client.Containers.StartContainerAsync(gateId, new ContainerStartParameters(), token);
-                return true;
+                return GateStart.Started;
+            }
+            catch (DockerApiException e) when (EngineApi.Message(e).Contains("is ambiguous", StringComparison.Ordinal))
+            {
+                return GateStart.SeveralNetworks;
             }
             catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound)
             {
-                return false;
+                return GateStart.NothingThere;
             }
         },
         cancellationToken);
+
+    private enum GateStart
+    {
+        Started,
+
+        /// <summary>The gate or its network is gone.</summary>
+        NothingThere,
+
+        /// <summary>Its network has twins of the same name.</summary>
+        SeveralNetworks,
+    }
 
     private async Task AwaitGateAsync(ContainerJob job, string gateId, CancellationToken cancellationToken)
     {

@@ -6,7 +6,7 @@ namespace Osa.Cluster.Tests;
 internal static class ClusterInvariants
 {
     // A reaper looks every 30 s for what a killed silo had no time to remove.
-    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Rest = TimeSpan.FromMinutes(4);
 
     // Each names what breaks its rule, one line each.
     private static readonly string[] Rules =

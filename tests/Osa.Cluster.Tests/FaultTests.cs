@@ -6,7 +6,7 @@ namespace Osa.Cluster.Tests;
 public sealed class FaultTests : IAsyncLifetime
 {
     private const string Convention = "faults";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private readonly TempDirectory _sockets = new();
     private PostgresServer _server = null!;

@@ -11,7 +11,7 @@ namespace Osa.Cluster.Tests;
 public sealed class KillMatrixTests(KillMatrixTests.Node node) : IClassFixture<KillMatrixTests.Node>
 {
     private const int LongRounds = 3;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     // On the way of every run.
     private static readonly string[] OfRuns =

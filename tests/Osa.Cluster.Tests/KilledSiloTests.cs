@@ -26,7 +26,7 @@ public sealed class KilledSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
             () => "the other silo does not own the run\n" + Cluster.Logs());
         TestContext.Current.SendDiagnosticMessage($"owned again {sinceDeath.Elapsed.TotalSeconds:F1} s after the kill");
 
-        await Cluster.PassedAsync(run, TimeSpan.FromSeconds(90));
+        await Cluster.PassedAsync(run, TimeSpan.FromMinutes(4));
         Assert.Equal((1, container), Assert.Single(await Cluster.ReadAsync(
             "select attempt, container_id from osa.run_units where run_id = $1", r => (r.GetInt32(0), r.GetString(1)), run)));
         await Cluster.RestartDeadAsync();

@@ -9,7 +9,7 @@ public sealed class PausedSiloTests(PairOfSilos pair) : IClassFixture<PairOfSilo
     private const int LongCells = 50;
 
     // Far from every other deadline on the way, of which declaring a silo dead is the longest.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private static readonly string[] Points =
         ["submit.before_write", "submit.before_commit", "unit.before_attempt", "unit.before_result", "verdict.before_write", "verdict.copied", "verdict.before_commit"];

@@ -20,7 +20,7 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <summary>No silo of a busy machine is taken for dead.</summary>
     public const double PatientProbe = 10;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private readonly TempDirectory _directory = new();
     private readonly List<TestSilo> _silos = [];

@@ -18,7 +18,7 @@ namespace Osa.Silo.Tests;
 /// <summary>A running node, in the words of its users.</summary>
 public sealed class Archive : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private readonly string? _database;
 

@@ -23,7 +23,7 @@ public sealed class SourceScheduleTests(SharedNode shared)
         Pull pull = await Archive.Admin.Sources.WaitAsync(source.LastPull.Id).WaitAsync(Archive.Patience);
 
         Assert.Equal(("schedule", PullStatus.Completed, 3), (pull.Cause, pull.Status, pull.Counts.Published));
-        Assert.InRange(pull.CreatedAt.ToDateTime() - due, TimeSpan.Zero, TimeSpan.FromSeconds(20));
+        Assert.InRange(pull.CreatedAt.ToDateTime() - due, TimeSpan.Zero, TimeSpan.FromSeconds(45));
         Assert.Equal(pull.StartedAt, (await Archive.Admin.Sources.GetAsync(id)).Cursor);
     }
 

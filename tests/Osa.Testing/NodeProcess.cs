@@ -34,7 +34,7 @@ public sealed record NodeSetup(string Data, string? Database = null)
 /// <summary>A real silo, as a process of its own that can be stopped and killed.</summary>
 public sealed class NodeProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private readonly Process _process;
     private readonly NodeSetup _setup;
