@@ -6,6 +6,9 @@ namespace Osa.Cluster.Tests;
 public sealed class FaultTests : IAsyncLifetime
 {
     private const string Convention = "faults";
+
+    // So long that whoever sees one run can still do something to it, on the slowest machine.
+    private const double HookSeconds = 5;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);
 
     private readonly TempDirectory _sockets = new();
@@ -86,12 +89,12 @@ public sealed class FaultTests : IAsyncLifetime
         });
     }));
 
-    /// <summary>A run of two hooks of a second each, under which something fails.</summary>
+    /// <summary>A run of two hooks, under which something fails.</summary>
     private async Task PublishesAsync(string what, Func<Guid, Task>? fail = null)
     {
         try
         {
-            Draft draft = await Cluster.DraftAsync(Silo, Convention, rows: 4, afterSeconds: fail is null ? 0 : 1.5);
+            Draft draft = await Cluster.DraftAsync(Silo, Convention, rows: 4, afterSeconds: fail is null ? 0 : HookSeconds);
             Guid run = await Cluster.SubmitPersistentlyAsync(draft);
             await (fail?.Invoke(run) ?? Task.CompletedTask);
             await Cluster.PassedAsync(run, Patience);

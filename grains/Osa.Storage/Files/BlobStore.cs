@@ -209,16 +209,9 @@ public sealed class BlobStore(string root)
             file.Flush(flushToDisk: true);
         }
 
-        try
-        {
-            File.Move(temporary, IdPath, overwrite: false);
-        }
-        catch (IOException) when (File.Exists(IdPath))
-        {
-            // Another process was faster: its name counts.
-            File.Delete(temporary);
-        }
-
+        // Where another silo was faster, its name counts.
+        _ = Posix.TryLink(temporary, IdPath);
+        File.Delete(temporary);
         Posix.SyncDirectory(_root);
         return ReadId()!.Value;
     }

@@ -8,6 +8,7 @@ internal static class Posix
 {
     /// <summary>Values of errno on Linux.</summary>
     public const int Eagain = 11;
+    public const int Eexist = 17;
     public const int Enospc = 28;
     public const int Edquot = 122;
 
@@ -37,6 +38,19 @@ internal static class Posix
         {
             _ = Close(descriptor);
         }
+    }
+
+    /// <summary>Gives a file a second name. Of several that want one name at once one gets it, which a rename does not promise.</summary>
+    /// <returns>False when the name is taken.</returns>
+    /// <exception cref="IOException">The system call failed.</exception>
+    public static bool TryLink(string path, string name)
+    {
+        if (Link(path, name) == 0)
+        {
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() == Eexist ? false : throw Failed("link", name);
     }
 
     /// <summary>Gives a file or directory to another user.</summary>
@@ -69,6 +83,10 @@ internal static class Posix
     [DllImport("libc", EntryPoint = "close", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static extern int Close(int descriptor);
+
+    [DllImport("libc", EntryPoint = "link", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Link([MarshalAs(UnmanagedType.LPUTF8Str)] string path, [MarshalAs(UnmanagedType.LPUTF8Str)] string name);
 
     [DllImport("libc", EntryPoint = "chown", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
