@@ -22,7 +22,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
 
     private const int InFlight = 3;
     private const int FirstBatch = 500;
-    private const long MaxPartBytes = 4 << 20;
+    private const long MaxPartBytes = 2 << 20;
     private const int FilesAtOnce = 4;
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
 
