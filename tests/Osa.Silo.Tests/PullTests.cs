@@ -51,9 +51,9 @@ public sealed class PullTests(SharedNode shared) : IAsyncLifetime
 
     private async Task RunsAsync(Registration registration, string table, PushedImage image)
     {
-        // Says that it runs, and goes on long enough to be looked at.
+        // Says that it runs, and goes on long enough to be looked at on a slow machine.
         (DepositionHandle deposition, RunHandle handle) = await Archive.SubmitAsync(
-            registration.Convention.Id, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(2), Documents.Rows(3)));
+            registration.Convention.Id, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(12), Documents.Rows(3)));
         await Archive.WaitUntilTheHookRunsAsync(handle);
         (int code, string ran) = await Unprivileged.RunAsync("docker", "inspect", "--format", "{{.Image}}", Assert.Single(await Archive.ContainersOfAsync(handle.Srn)));
         ValidationRun run = await Archive.VerdictAsync(handle);

@@ -73,7 +73,7 @@ public sealed class RunsInHandTests(SharedNode shared)
     public async Task A_log_can_be_read_while_it_grows_and_when_it_has_ended()
     {
         (_, RunHandle run) = await Archive.SubmitAsync(shared.Obedient, Documents.Steps(
-            Documents.Do("exit", ("code", 0), ("log", "it has begun")), Documents.Do("progress", ("count", 1)), Documents.Sleep(3), Documents.Do("exit", ("code", 0), ("log", "and ended"))));
+            Documents.Do("exit", ("code", 0), ("log", "it has begun")), Documents.Do("progress", ("count", 1)), Documents.Sleep(12), Documents.Do("exit", ("code", 0), ("log", "and ended"))));
         await Archive.WaitUntilTheHookRunsAsync(run);
 
         string now = await LogAsync(run, follow: false);

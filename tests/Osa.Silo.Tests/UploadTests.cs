@@ -207,7 +207,7 @@ public sealed class UploadTests(SharedNode shared)
     [Fact]
     public async Task Nothing_changes_after_submit()
     {
-        DepositionHandle deposition = await Archive.DraftAsync(shared.Obedient, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(2), Documents.Rows(1)));
+        DepositionHandle deposition = await Archive.DraftAsync(shared.Obedient, Documents.Steps(Documents.Do("progress", ("count", 1)), Documents.Sleep(12), Documents.Rows(1)));
         await Archive.UploadAsync(deposition, "a.txt", "as submitted");
         Deposition before = await deposition.GetAsync();
         RunHandle run = await deposition.SubmitAsync();
