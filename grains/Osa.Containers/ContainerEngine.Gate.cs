@@ -66,7 +66,7 @@ public sealed partial class ContainerEngine
             }
         }
 
-        throw OsaException.Unavailable($"the gate of container {job.Name} could not be started in {GateTries} tries, because it or its network is removed again and again");
+        throw OsaException.Unavailable($"the gate of container {job.Name} could not be started in {GateTries} tries, because it or its network is removed, or made twice, again and again");
     }
 
     private static string? WhyAnew(ContainerInspectResponse gate, Dictionary<string, string> labels)

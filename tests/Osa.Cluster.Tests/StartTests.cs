@@ -1,3 +1,5 @@
+using Osa.Testing;
+
 namespace Osa.Cluster.Tests;
 
 public sealed class StartTests

@@ -7,6 +7,9 @@ using Osa.Client.Depositions;
 using Osa.TestHooks.Support;
 using Osa.Testing;
 
+// Two clusters at a time: they wait for most of it, but a third would make the others look dead.
+[assembly: Xunit.v3.Parallelization(MaxThreads = 2)]
+
 namespace Osa.Cluster.Tests;
 
 /// <summary>The silos of one node, each a process that can be stopped and killed: one database, one data directory, one container engine.</summary>

@@ -35,8 +35,6 @@ public sealed class BadRequestTests : IAsyncLifetime
         "urn:osa:elsewhere:dep:00000000-0000-0000-0000-000000000000", "urn:osa:localhost:rec:00000000-0000-0000-0000-000000000000@99999999999999999999", "id@1.0.0", "id@", "@", "pg_class", "Ünïcode", "a b.txt", "con",
     ];
 
-    private static readonly bool Long = Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is not null;
-
     private readonly TempDirectory _data = new();
     private readonly Random _random = new(int.TryParse(Environment.GetEnvironmentVariable("OSA_TESTS_SEED"), out int seed) ? seed : 20261127);
 
@@ -73,7 +71,7 @@ public sealed class BadRequestTests : IAsyncLifetime
         Metadata headers = Archive.Headers("superadmin", "ada");
         string before = await RestAsync();
         var answers = new Dictionary<StatusCode, int>();
-        for (int i = 0; i < (Long ? 20_000 : 2_000); i++)
+        for (int i = 0; i < (TestLength.IsLong ? 20_000 : 2_000); i++)
         {
             MethodDescriptor method = RawCalls.Methods[i % RawCalls.Methods.Count];
             byte[] request = _random.Next(12) == 0 ? Noise() : Message(method.InputType, 0);

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Osa.Client.Depositions;
 using Osa.Client.Runs;
+using Osa.Testing;
 using Osa.V1;
 
 namespace Osa.Silo.Tests;
@@ -16,7 +17,7 @@ public sealed class BatchTests(SharedNode shared)
     public async Task Of_a_thousand_depositions_each_gets_its_own_verdict_whatever_the_others_do_to_the_hook()
     {
         // In the short form a tenth of them, with fewer of each kind.
-        bool isLong = Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is not null;
+        bool isLong = TestLength.IsLong;
         (int all, int size, int rejected, int crashing, int hanging) = isLong ? (1_000, 100, 37, 5, 3) : (120, 40, 6, 2, 1);
         string id = Documents.NewId("thousand");
         string table = Documents.NewTable("thousand");

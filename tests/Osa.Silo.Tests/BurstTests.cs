@@ -1,5 +1,6 @@
 using Osa.Client.Depositions;
 using Osa.Client.Runs;
+using Osa.Testing;
 using Osa.V1;
 
 namespace Osa.Silo.Tests;
@@ -7,8 +8,6 @@ namespace Osa.Silo.Tests;
 /// <summary>Much at once.</summary>
 public sealed class BurstTests(SharedNode shared)
 {
-    private static readonly bool Long = Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is { Length: > 0 };
-
     private Archive Archive => shared.Archive;
 
     [Fact]
@@ -33,7 +32,7 @@ public sealed class BurstTests(SharedNode shared)
     [Fact]
     public async Task A_burst_of_depositions_becomes_as_many_records_each_with_all_of_its_rows()
     {
-        int depositions = Long ? 300 : 40;
+        int depositions = TestLength.IsLong ? 300 : 40;
         string id = Documents.NewId("burst");
         string table = Documents.NewTable("burst");
         await Archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns)));

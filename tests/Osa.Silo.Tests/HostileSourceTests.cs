@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Osa.Testing;
 using Osa.V1;
 
 namespace Osa.Silo.Tests;
@@ -108,7 +109,7 @@ public sealed class HostileSourceTests(HostileNode hostile, SharedNode shared) :
     public async Task Each_container_ends_its_own_pull_with_a_reason_and_nothing_is_left_of_it()
     {
         // In the short form some of them: each container has a network and a gate of its own, which costs the engine seconds.
-        var containers = Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is not null ? Containers : [.. Containers.Where((c, i) => i % 4 == 1 || c.Name == "half of its records")];
+        var containers = TestLength.IsLong ? Containers : [.. Containers.Where((c, i) => i % 4 == 1 || c.Name == "half of its records")];
         Pull[] pulls = await Expect.AllAsync(containers.Select(async c => await RegisterAndPullAsync(
             Documents.NewId("container"), c.Script, c.Summary.Contains($"{TimeoutSeconds} s", StringComparison.Ordinal) ? TimeoutSeconds : 240)));
 

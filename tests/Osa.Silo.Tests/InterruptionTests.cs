@@ -60,7 +60,7 @@ public sealed class InterruptionTests
 
     /// <summary>In the short form one of them: each needs a node with a database server of its own.</summary>
     public static TheoryData<string> OfVerdicts =>
-        Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is not null ? ["verdict.before_begin", "verdict.before_write", "verdict.before_commit"] : ["verdict.before_commit"];
+        TestLength.IsLong ? ["verdict.before_begin", "verdict.before_write", "verdict.before_commit"] : ["verdict.before_commit"];
 
     [Theory]
     [MemberData(nameof(OfVerdicts))]

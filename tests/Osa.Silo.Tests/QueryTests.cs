@@ -5,6 +5,7 @@ using Grpc.Core;
 using Npgsql;
 using Osa.Client;
 using Osa.Client.Features;
+using Osa.Testing;
 using Osa.V1;
 using SortKey = Osa.V1.SortKey;
 
@@ -14,8 +15,6 @@ namespace Osa.Silo.Tests;
 public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : IClassFixture<QueriedArchive>
 {
     private static readonly string[] Scalars = ["label", "position", "score", "significant", "measured_at", "day", "metadata.organism", "metadata.mass"];
-
-    private static bool IsLong => Environment.GetEnvironmentVariable("OSA_TESTS_LONG") is not null;
 
     private Archive Archive => shared.Archive;
 
@@ -39,7 +38,7 @@ public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : ICla
                 CountResponse count = await Archive.Ada.Queries.CountAsync(new CountRequest { Source = Source, Filter = filter });
                 Assert.Equal(expected.Count, count.Rows);
             },
-            iter: IsLong ? 10_000 : 250, threads: 4);
+            iter: TestLength.IsLong ? 10_000 : 250, threads: 4);
     }
 
     [Fact]
@@ -66,7 +65,7 @@ public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : ICla
                     Assert.True(refusal.Code == StatusCode.InvalidArgument && refusal.Message.Length > 20, refusal.ToString());
                 }
             },
-            iter: IsLong ? 3_000 : 120, threads: 2);
+            iter: TestLength.IsLong ? 3_000 : 120, threads: 2);
         var deep = new Filter { Compare = new Comparison { Column = "label", Op = Operator.IsNull } };
         for (int i = 0; i < 40; i++)
         {
@@ -200,7 +199,7 @@ public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : ICla
     [Fact]
     public async Task Readers_page_and_export_while_records_are_published_and_withdrawn_and_never_see_one_twice_miss_one_or_see_a_held_one()
     {
-        (int publishers, int withdrawn, int readers) = IsLong ? (200, 50, 20) : (40, 10, 8);
+        (int publishers, int withdrawn, int readers) = TestLength.IsLong ? (200, 50, 20) : (40, 10, 8);
         string id = Documents.NewId("moving");
         string table = Documents.NewTable("moving");
         await Archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(table, Documents.RowColumns, contract: "batch")));

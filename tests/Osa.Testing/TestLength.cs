@@ -1,10 +1,7 @@
-// Two clusters at a time: they wait for most of it, but a third would make the others look dead.
-[assembly: Xunit.v3.Parallelization(MaxThreads = 2)]
-
-namespace Osa.Cluster.Tests;
+namespace Osa.Testing;
 
 /// <summary>How much is tried: the short form of every test, or with <c>OSA_TESTS_LONG</c> the full one.</summary>
-internal static class TestLength
+public static class TestLength
 {
     public static bool IsLong { get; } = Environment.GetEnvironmentVariable("OSA_TESTS_LONG") == "1";
 
