@@ -4,8 +4,9 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
-# No build process outlives the script: none waits for a next build, and the compiler server is our own, stopped at the end.
-export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 SharedCompilationId=osa-$$
+# No build process outlives the script: none waits for a next build, and the compiler server, without which a build takes
+# three times as long, is our own, stopped at the end.
+export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompilation=true SharedCompilationId=osa-$$
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 

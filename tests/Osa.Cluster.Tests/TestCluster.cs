@@ -95,7 +95,14 @@ internal sealed class TestCluster : IAsyncDisposable
             {
                 if (!_silos[i].IsUp)
                 {
-                    _silos[i] = await LaunchAsync(_silos[i].Roles, null);
+                    try
+                    {
+                        _silos[i] = await LaunchAsync(_silos[i].Roles, null);
+                    }
+                    catch (InvalidOperationException e) when (e.Message.Contains("told I am dead", StringComparison.Ordinal))
+                    {
+                        // So slow to start that another silo took it for dead: once more.
+                    }
                 }
             }
 

@@ -52,6 +52,7 @@ public sealed class OperationsDoor(TimeProvider time)
         // Of the two listeners the one that is not the clients'.
         app.Lifetime.ApplicationStarted.Register(() => Address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
             .Select(a => new Uri(a)).FirstOrDefault(a => a.Port != clients.Port));
+        var dashboard = new Lazy<RequestDelegate>(() => DashboardOf(app.Services));
         app.Use(async (http, next) =>
         {
             // Clients speak HTTP/2 on their own listener, which serves nothing of this; this one serves nothing else.
@@ -64,14 +65,19 @@ public sealed class OperationsDoor(TimeProvider time)
                 return;
             }
 
-            if (http.Request.Path.StartsWithSegments(Dashboard, StringComparison.Ordinal) && !IsOpen(_sessions, http.Request.Cookies[Cookie]))
+            if (!http.Request.Path.StartsWithSegments(Dashboard, StringComparison.Ordinal))
+            {
+                await next();
+            }
+            else if (IsOpen(_sessions, http.Request.Cookies[Cookie]))
+            {
+                await dashboard.Value(http);
+            }
+            else
             {
                 http.Response.StatusCode = StatusCodes.Status401Unauthorized;
                 await http.Response.WriteAsync("Ask for a link with `osa node dashboard`.");
-                return;
             }
-
-            await next();
         });
         app.MapGet("/enter", (HttpContext http, string token) =>
         {
@@ -88,13 +94,21 @@ public sealed class OperationsDoor(TimeProvider time)
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/health/ready");
-        app.MapOrleansDashboard(Dashboard);
     }
 
     /// <summary>A link that opens the dashboard once, within a minute.</summary>
     public Uri? NewLink() => Address is null ? null : new Uri(Address, $"/enter?token={New(_links, LinkLife)}");
 
     internal static bool Exports(WebApplicationBuilder builder) => !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
+
+    // It compresses all of its assets when it is mapped: for its first visitor, not at each start of a node.
+    private static RequestDelegate DashboardOf(IServiceProvider services)
+    {
+        var branch = new ApplicationBuilder(services);
+        branch.UseRouting();
+        branch.UseEndpoints(endpoints => endpoints.MapOrleansDashboard(Dashboard));
+        return branch.Build();
+    }
 
     private string New(ConcurrentDictionary<string, DateTimeOffset> kept, TimeSpan life)
     {
