@@ -7,7 +7,7 @@ public sealed class BurstTests
     [Fact]
     public Task Of_a_burst_of_depositions_each_becomes_one_record_with_all_of_its_rows_although_a_silo_is_killed_in_the_middle() => TestLength.RepeatAsync(async () =>
     {
-        int count = TestLength.IsLong ? 300 : 40;
+        int count = TestLength.IsLong ? 300 : 30;
         await using TestCluster cluster = await TestCluster.CreateAsync(TestCluster.QuickProbe);
         await cluster.ExplainAsync(async () =>
         {

@@ -19,6 +19,9 @@ public sealed class RandomKillTests(ITestOutputHelper output)
     private static TimeSpan Length => TimeSpan.FromSeconds(
         int.TryParse(Environment.GetEnvironmentVariable("OSA_TESTS_SECONDS"), out int seconds) ? seconds : TestLength.IsLong ? 3_600 : 180);
 
+    // Between two kills, on average and a quarter.
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(TestLength.IsLong ? 4 : 7);
+
     private readonly Dictionary<string, int> _kills = [];
     private readonly List<(Draft Draft, Guid Run, bool IsRejected)> _acknowledged = [];
 
@@ -104,7 +107,7 @@ public sealed class RandomKillTests(ITestOutputHelper output)
     {
         while (!over.IsCancellationRequested)
         {
-            await Task.Delay(TimeSpan.FromSeconds(1 + (4 * random.NextDouble())), over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(Pause * (0.25 + random.NextDouble()), over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             string what = random.Next(10) switch { < 4 => "node", < 6 => "PostgreSQL", < 7 => "engine", _ => "container" };
             switch (what)
             {

@@ -9,7 +9,7 @@ namespace Osa.Silo.Tests;
 public sealed class SlowReaderTests
 {
     private const int Readers = 200;
-    private const int Depositions = 3_000;
+    private const int Depositions = 2_000;
 
     // Held for them, the events would be several times as much.
     private const long Allowed = 128 << 20;
