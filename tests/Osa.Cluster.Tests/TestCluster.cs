@@ -7,8 +7,9 @@ using Osa.Client.Depositions;
 using Osa.TestHooks.Support;
 using Osa.Testing;
 
-// Two clusters at a time: they wait for most of it, but a third would make the others look dead.
-[assembly: Xunit.v3.Parallelization(MaxThreads = 2)]
+// Three clusters at a time, which wait for half of it.
+[assembly: Xunit.v3.Parallelization(MaxThreads = 3)]
+[assembly: TestCollectionOrderer(typeof(Osa.Cluster.Tests.LongestFirst))]
 
 namespace Osa.Cluster.Tests;
 

@@ -5,7 +5,7 @@ using Xunit.Sdk;
 
 [assembly: AssemblyFixture(typeof(Osa.Silo.Tests.SharedNode))]
 // Most of a test is waiting for containers.
-[assembly: Xunit.v3.Parallelization(Mode = ParallelMode.All, MaxThreads = 8)]
+[assembly: Xunit.v3.Parallelization(Mode = ParallelMode.All, MaxThreads = 5)]
 
 namespace Osa.Silo.Tests;
 
