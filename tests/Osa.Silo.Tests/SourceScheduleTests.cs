@@ -44,6 +44,26 @@ public sealed class SourceScheduleTests(SharedNode shared)
     }
 
     [Fact]
+    public async Task The_first_pull_of_a_version_that_is_registered_during_a_pull_begins_at_its_end()
+    {
+        string id = Documents.NewId("owed");
+        await Archive.RegisterAsync(Pulls.Convention(id, "1.0.0", Pulls.Source(total: 1, seconds: 200)));
+        Pull open = await Archive.Admin.Sources.RunAsync(id);
+        JsonObject next = Pulls.Source(total: 3);
+        next["initial_run"] = new JsonObject { ["limit"] = 2 };
+        await Archive.RegisterAsync(Pulls.Convention(id, "1.1.0", next));
+        Assert.Equal(open.Id, (await Archive.Admin.Sources.GetAsync(id)).LastPull.Id);
+
+        await Archive.Admin.Sources.CancelAsync(id);
+        Source source = new();
+        await Eventually.True(async () => (source = await Archive.Admin.Sources.GetAsync(id)).LastPull.Id != open.Id, Archive.Patience, () => $"a first pull, but: {source}");
+        Pull first = await Archive.Admin.Sources.WaitAsync(source.LastPull.Id).WaitAsync(Archive.Patience);
+
+        Assert.Equal(("initial", PullStatus.Completed, 2), (first.Cause, first.Status, first.Counts.Published));
+        Assert.Equal([first.Id, open.Id], await Archive.Admin.Sources.ListPullsAsync(id).Select(p => p.Id).ToListAsync());
+    }
+
+    [Fact]
     public async Task What_a_node_could_not_pull_while_its_disk_was_full_or_it_was_down_it_makes_up_once()
     {
         using var data = new TempDirectory();

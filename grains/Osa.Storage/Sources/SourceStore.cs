@@ -47,19 +47,27 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
         batch.And(
             """
             insert into osa.sources (convention_id, convention_version, next_due) values ($1, $2, $3::timestamptz)
-            on conflict (convention_id) do update set convention_version = excluded.convention_version, next_due = excluded.next_due
+            on conflict (convention_id) do update set convention_version = excluded.convention_version, next_due = excluded.next_due, initial_owed = false
             """,
             conventionId, version, source.Schedule is { } schedule ? Written(CronTime.Next(schedule.Cron, now)) : null);
         if (source.InitialRun is { } initial)
         {
-            batch.And(
-                """
-                insert into osa.pulls (id, convention_id, convention_version, cause, record_limit, moves_cursor, next_step_at, since, session)
-                select $1, $2, $3, 'initial', $4::bigint, true, now() + interval '3 s', cursor, session from osa.sources where convention_id = $2
-                on conflict (convention_id) where status in ('pending', 'running') do nothing
-                """,
-                Guid.CreateVersion7(), conventionId, version, initial.Limit?.ToString());
+            AppendInitial(batch, conventionId, initial, delay: "3 s");
         }
+    }
+
+    // Owed while another is open.
+    private static void AppendInitial(NpgsqlBatch batch, string conventionId, InitialRun initial, string delay)
+    {
+        var id = Guid.CreateVersion7();
+        batch.And(
+            """
+            insert into osa.pulls (id, convention_id, convention_version, cause, record_limit, moves_cursor, next_step_at, since, session)
+            select $1, convention_id, convention_version, 'initial', $3::bigint, true, now() + $4::interval, cursor, session from osa.sources where convention_id = $2
+            on conflict (convention_id) where status in ('pending', 'running') do nothing
+            """,
+            id, conventionId, initial.Limit?.ToString(), delay);
+        batch.And("update osa.sources set initial_owed = not exists (select from osa.pulls where id = $2) where convention_id = $1", conventionId, id);
     }
 
     /// <exception cref="OsaException">NotFound: no such convention, or none that has a source.</exception>
@@ -158,7 +166,8 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
 
     /// <summary>
     /// Begins the pull of the schedule whose time has come, and sets the next time in the same transaction. A time that comes while a
-    /// pull is running is passed over; times that were missed while no silo was up make one pull.
+    /// pull is running is passed over; times that were missed while no silo was up make one pull. A first pull that could not begin when
+    /// its version was registered goes before.
     /// </summary>
     /// <returns>When the schedule is due next; null for never.</returns>
     public Task<DateTime?> BeginDueAsync(string conventionId, CancellationToken cancellation) =>
@@ -167,25 +176,37 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
             {
                 var source = await c.Command(
                     """
-                    select s.convention_version, s.next_due, s.next_due <= now(), s.paused_at is not null or v.retired_at is not null, now()
+                    select s.convention_version, s.next_due, s.next_due <= now(), s.paused_at is not null or v.retired_at is not null, now(), s.initial_owed
                     from osa.sources s join osa.conventions v on v.id = s.convention_id and v.version = s.convention_version
                     where s.convention_id = $1 for update of s
                     """,
                     conventionId).FirstOrDefault(
-                    r => new { Version = r.GetString(0), Due = r.ValueOrNull<DateTime>(1), IsDue = !r.IsDBNull(2) && r.GetBoolean(2), IsStill = r.GetBoolean(3), Now = r.GetDateTime(4) }, cancellation);
+                    r => new { Version = r.GetString(0), Due = r.ValueOrNull<DateTime>(1), IsDue = !r.IsDBNull(2) && r.GetBoolean(2), IsStill = r.GetBoolean(3), Now = r.GetDateTime(4), IsOwed = r.GetBoolean(5) }, cancellation);
                 if (source is null || source.IsStill)
                 {
                     return null;
                 }
 
-                if (!source.IsDue)
+                if (!source.IsDue && !source.IsOwed)
                 {
                     return source.Due;
                 }
 
-                SourceSchedule? schedule = (await conventions.FindAsync(conventionId, source.Version, cancellation))!.Document.Source?.Schedule;
-                DateTime? next = schedule is null ? null : CronTime.Next(schedule.Cron, source.Now);
+                SourceDefinition? definition = (await conventions.FindAsync(conventionId, source.Version, cancellation))!.Document.Source;
                 await using var batch = new NpgsqlBatch(c);
+                if (source.IsOwed)
+                {
+                    AppendInitial(batch, conventionId, definition!.InitialRun!, delay: "0 s");
+                }
+
+                if (!source.IsDue)
+                {
+                    await batch.ExecuteNonQueryAsync(cancellation);
+                    return source.Due;
+                }
+
+                SourceSchedule? schedule = definition?.Schedule;
+                DateTime? next = schedule is null ? null : CronTime.Next(schedule.Cron, source.Now);
                 batch.And("update osa.sources set next_due = $2::timestamptz where convention_id = $1", conventionId, Written(next));
                 if (schedule is not null)
                 {
@@ -276,7 +297,8 @@ public sealed class SourceStore(Database database, NodeIdentity node, Convention
                     where m.cluster_id = $1 and m.status between 3 and 5 and m.address || ':' || m.port || '@' || m.generation = p.owner_silo))
                 union all
                 select s.convention_id, null from osa.sources s join osa.conventions v on v.id = s.convention_id and v.version = s.convention_version
-                where s.next_due <= now() and s.paused_at is null and v.retired_at is null
+                where (s.next_due <= now() or (s.initial_owed and not exists (select from osa.pulls o where o.convention_id = s.convention_id and o.status in ('pending', 'running'))))
+                  and s.paused_at is null and v.retired_at is null
                 """,
                 clusterId).ToList(r => (r.GetString(0), r.TextOrNull(1)), cancellation),
             cancellation);
