@@ -19,7 +19,7 @@ public sealed class RandomKillTests(ITestOutputHelper output)
     private static TimeSpan Length => TimeSpan.FromSeconds(
         int.TryParse(Environment.GetEnvironmentVariable("OSA_TESTS_SECONDS"), out int seconds) ? seconds : TestLength.IsLong ? 3_600 : 180);
 
-    // Between two kills, on average and a quarter.
+    // Between two kills a quarter of it to five quarters.
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(TestLength.IsLong ? 4 : 7);
 
     private readonly Dictionary<string, int> _kills = [];

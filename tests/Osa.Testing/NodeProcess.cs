@@ -113,28 +113,37 @@ public sealed class NodeProcess : IAsyncDisposable
         }
 
         var node = new NodeProcess(Process.Start(start)!, setup, address, faults);
-        OsaClient client = node.Client();
-        await Eventually.True(
-            async () =>
-            {
-                if (node.HasExited)
+        try
+        {
+            OsaClient client = node.Client();
+            await Eventually.True(
+                async () =>
                 {
-                    throw new InvalidOperationException($"the silo ended with {node._process.ExitCode}:\n{node.Log}");
-                }
+                    if (node.HasExited)
+                    {
+                        throw new InvalidOperationException($"the silo ended with {node._process.ExitCode}:\n{node.Log}");
+                    }
 
-                try
-                {
-                    await client.Node.InfoAsync();
-                    return true;
-                }
-                catch (OsaClientException)
-                {
-                    return false;
-                }
-            },
-            Patience,
-            () => $"the silo does not answer:\n{node.Log}");
-        return node;
+                    try
+                    {
+                        await client.Node.InfoAsync();
+                        return true;
+                    }
+                    catch (OsaClientException)
+                    {
+                        return false;
+                    }
+                },
+                Patience,
+                () => $"the silo does not answer:\n{node.Log}");
+            return node;
+        }
+        catch
+        {
+            // One that does not answer would outlive the test.
+            await node.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>A client with a token of that role; the same name is the same user.</summary>
