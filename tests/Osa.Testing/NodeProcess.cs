@@ -260,9 +260,8 @@ public sealed class NodeProcess : IAsyncDisposable
     }
 
     // Beside this assembly's output: artifacts/bin/Osa.Silo/<configuration>.
-    private static string SiloPath()
-    {
-        string configuration = new DirectoryInfo(AppContext.BaseDirectory).Name;
-        return Path.Combine(StaticPrograms.SolutionDirectory, "artifacts", "bin", "Osa.Silo", configuration, "osa-silo");
-    }
+    /// <summary>The silo that <c>tests/run</c> has published, or else the one that was built with these tests.</summary>
+    private static string SiloPath() =>
+        Environment.GetEnvironmentVariable("OSA_TEST_SILO")
+        ?? Path.Combine(StaticPrograms.SolutionDirectory, "artifacts", "bin", "Osa.Silo", new DirectoryInfo(AppContext.BaseDirectory).Name, "osa-silo");
 }
