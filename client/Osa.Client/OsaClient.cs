@@ -91,9 +91,6 @@ public sealed class OsaClient : IDisposable
                 KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
                 PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
                 ConnectTimeout = TimeSpan.FromSeconds(10),
-#pragma warning disable CA2262 // KiB are meant: all violations of a document arrive at once, as a trailer.
-                MaxResponseHeadersLength = 1024,
-#pragma warning restore CA2262
                 UseProxy = !node.IsLoopback,
             },
             // How soon a node that was away is tried again, whatever the call; the default is minutes.

@@ -42,6 +42,23 @@ public sealed class SubmissionTests(SharedNode shared)
     }
 
     [Fact]
+    public async Task A_refusal_fits_into_the_headers_that_any_client_reads()
+    {
+        string id = await RegisterAsync();
+        DepositionHandle draft = await Archive.Ada.Depositions.CreateAsync(id, new JsonObject(Enumerable.Range(0, 200).Select(i => KeyValuePair.Create<string, JsonNode?>($"{i} {new string('x', 150)}", i))));
+
+        OsaClientException many = await Expect.RefusedAsync(StatusCode.InvalidArgument, () => draft.SubmitAsync());
+        OsaClientException longName = await Expect.RefusedAsync(StatusCode.NotFound, () => draft.DeleteFileAsync(new string('[', 100_000)));
+
+        Assert.True(many.Violations.Count > 30, $"{many.Violations.Count} violations");
+        Assert.Equal(("too_many", ""), (many.Violations[^1].Rule, many.Violations[^1].Field));
+        Assert.True(longName.Message.Length < 2_000, longName.Message);
+        // gRPC's C core, which Python's clients are made of, takes 16 KiB.
+        var inner = Assert.IsType<RpcException>(many.InnerException);
+        Assert.True(inner.Trailers.Sum(t => t.Key.Length + (t.IsBinary ? t.ValueBytes.Length * 4 / 3 : t.Value.Length) + 32) < 16 << 10);
+    }
+
+    [Fact]
     public async Task What_Validate_finds_nothing_in_can_be_submitted()
     {
         string id = await RegisterAsync();

@@ -72,18 +72,38 @@ public sealed partial class ErrorInterceptor(ILogger<ErrorInterceptor> logger) :
         }
     }
 
+    // An answer's status travels in headers, of which gRPC's C core takes 16 KiB and .NET's clients 64: a longer one is no answer at all.
+    private const int MaxMessageLength = 1_000;
+    private const int MaxDetailBytes = 8 << 10;
+
     private static RpcException Known(OsaException e)
     {
-        var status = new Status { Code = (int)CodeOf(e.Code), Message = e.Message };
+        var status = new Status { Code = (int)CodeOf(e.Code), Message = Cut(e.Message) };
         if (e.Violations.Count > 0)
         {
             var details = new BadRequest();
-            details.FieldViolations.AddRange(e.Violations.Select(v => new BadRequest.Types.FieldViolation { Field = v.Field, Reason = v.Rule, Description = v.Message }));
+            int room = MaxDetailBytes;
+            foreach (Violation broken in e.Violations)
+            {
+                var violation = new BadRequest.Types.FieldViolation { Field = Cut(broken.Field), Reason = broken.Rule, Description = Cut(broken.Message) };
+                room -= violation.CalculateSize();
+                if (room < 0)
+                {
+                    details.FieldViolations.Add(new BadRequest.Types.FieldViolation { Reason = "too_many", Description = "there are more problems than an answer has room for; fix these first" });
+                    break;
+                }
+
+                details.FieldViolations.Add(violation);
+            }
+
             status.Details.Add(Any.Pack(details));
         }
 
         return status.ToRpcException();
     }
+
+    private static string Cut(string text) =>
+        text.Length <= MaxMessageLength ? text : string.Concat(text.AsSpan(0, char.IsHighSurrogate(text[MaxMessageLength - 1]) ? MaxMessageLength - 1 : MaxMessageLength), "…");
 
     private static StatusCode CodeOf(ErrorCode code) => code switch
     {
