@@ -88,7 +88,10 @@ public sealed class BadRequestTests : IAsyncLifetime
         }
 
         Assert.True(answers.GetValueOrDefault(StatusCode.InvalidArgument) > 100 && answers.GetValueOrDefault(StatusCode.OK) > 100, string.Join(", ", answers));
-        Assert.Equal(RunStatus.Passed, (await Archive.JudgeAsync(Real[1], Documents.Rows(1))).Run.Status);
+        // A new one: among so many requests one is right, and has retired the other.
+        string id = Documents.NewId("after");
+        await Archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(Documents.NewTable("after"), Documents.RowColumns)));
+        Assert.Equal(RunStatus.Passed, (await Archive.JudgeAsync(id, Documents.Rows(1))).Run.Status);
     }
 
     /// <summary>What is stored, once nothing runs and every event has its place.</summary>
