@@ -3,10 +3,12 @@ using Xunit.v3;
 
 namespace Osa.Cluster.Tests;
 
-/// <summary>What takes longest, one cell after the other, begins first: everything else fits beside it.</summary>
+/// <summary>What takes longest begins first: everything else fits beside it.</summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
+    private static readonly string[] Longest = [nameof(RandomKillTests), nameof(KillMatrixTests), nameof(GroupKillMatrixTests), nameof(PullFaultTests), nameof(FaultTests)];
+
     public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
         where TTestCollection : ITestCollection =>
-        [.. testCollections.OrderByDescending(c => c.TestCollectionDisplayName.Contains(nameof(KillMatrixTests), StringComparison.Ordinal))];
+        [.. testCollections.OrderBy(c => (uint)Array.FindIndex(Longest, l => c.TestCollectionDisplayName.Contains($".{l}", StringComparison.Ordinal)))];
 }

@@ -8,7 +8,7 @@ using Osa.TestHooks.Support;
 using Osa.Testing;
 
 // Three clusters at a time, which wait for half of it.
-[assembly: Xunit.v3.Parallelization(MaxThreads = 3)]
+[assembly: Xunit.v3.Parallelization(MaxThreads = 4)]
 [assembly: TestCollectionOrderer(typeof(Osa.Cluster.Tests.LongestFirst))]
 
 namespace Osa.Cluster.Tests;
