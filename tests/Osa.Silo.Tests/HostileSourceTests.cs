@@ -127,6 +127,21 @@ public sealed class HostileSourceTests(HostileNode hostile, SharedNode shared) :
     }
 
     [Fact]
+    public async Task One_file_that_many_lines_name_is_stored_no_more_often_than_a_container_could_have_left_it()
+    {
+        string id = Documents.NewId("copies");
+        const string Line = """{"source_id":"c%s","metadata":{"title":"a"},"files":[{"name":"a","relative_path":"one"}]}""";
+        string script = $"head -c 1000000 /dev/zero > $OSA_FILES/one; for i in $(seq 60); do printf '{Line}\\n' $i; done > records.jsonl";
+
+        Pull pull = await RegisterAndPullAsync(id, script);
+
+        // Of 32 MiB.
+        Assert.Equal((PullStatus.Completed, 60, 33, 27), (pull.Status, pull.Counts.Pulled, pull.Counts.Published, pull.Counts.Quarantined));
+        Assert.All(await Archive.QuarantineAsync(id), k => Expect.Says("files: with those of the records before it, they are more than the 33554432 bytes", k.Reason));
+        await IsUnharmedAsync(pull);
+    }
+
+    [Fact]
     public async Task A_line_of_a_gigabyte_costs_one_record()
     {
         string id = Documents.NewId("gigabyte");

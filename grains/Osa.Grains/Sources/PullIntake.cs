@@ -56,6 +56,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
         {
         }
 
+        var room = new FileRoom(limits.MaxSourceBytes);
         Candidate? ahead = null;
         while (true)
         {
@@ -75,7 +76,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
             }
 
             line = candidates[^1].Line;
-            PullPart part = await Task.Run(() => JudgeAsync(drive, attempt, candidates, files, line, cancellation), cancellation);
+            PullPart part = await Task.Run(() => JudgeAsync(drive, attempt, candidates, files, room, line, cancellation), cancellation);
             fresh += part.Fresh;
             if (await batches.TakeAsync(drive.Fence, drive.Convention, part, cancellation) is { } run)
             {
@@ -159,14 +160,15 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
         return new Candidate(lines.Number, record, sourceId, problem, line.ToArray(), false);
     }
 
-    private async Task<PullPart> JudgeAsync(PullDrive drive, PullAttempt attempt, List<Candidate> candidates, OutputDirectory files, long toLine, CancellationToken cancellation)
+    private async Task<PullPart> JudgeAsync(
+        PullDrive drive, PullAttempt attempt, List<Candidate> candidates, OutputDirectory files, FileRoom filesRoom, long toLine, CancellationToken cancellation)
     {
         Dictionary<string, SourceItem> known = await batches.KnownAsync(drive.Convention.Id, [.. candidates.Select(c => c.Record?.SourceId).OfType<string>()], cancellation);
         var brought = new (IReadOnlyList<StoredFile> Files, string? Hash, string? Problem)[candidates.Count];
         await Parallel.ForEachAsync(
             Enumerable.Range(0, candidates.Count),
             new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancellation },
-            async (i, token) => brought[i] = await BringAsync(drive.Convention.Document, candidates[i], files, candidates[i].Record is { } record ? known.GetValueOrDefault(record.SourceId) : null, token));
+            async (i, token) => brought[i] = await BringAsync(drive.Convention.Document, candidates[i], files, filesRoom, candidates[i].Record is { } record ? known.GetValueOrDefault(record.SourceId) : null, token));
 
         List<TakenRecord> taken = [];
         List<QuarantinedRecord> quarantined = [];
@@ -211,7 +213,7 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
 
     /// <summary>Looks at a record's files and stores those of one that is new or changed.</summary>
     private async Task<(IReadOnlyList<StoredFile> Files, string? Hash, string? Problem)> BringAsync(
-        ConventionDocument convention, Candidate candidate, OutputDirectory files, SourceItem? known, CancellationToken cancellation)
+        ConventionDocument convention, Candidate candidate, OutputDirectory files, FileRoom room, SourceItem? known, CancellationToken cancellation)
     {
         if (candidate.Record is not { } record)
         {
@@ -252,6 +254,11 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
         if (problem is null && known is not null && SourceLine.ContentHash(record.MetadataJson, hashes) is var same && same == known.ContentHash)
         {
             return ([], same, null);
+        }
+
+        if (!room.Take(sizes.Sum(f => f.Size)))
+        {
+            return ([], null, problem ?? $"files: with those of the records before it, they are more than the {limits.MaxSourceBytes} bytes that a container may leave; name each file for one record");
         }
 
         var stored = new List<StoredFile>(named.Count);
@@ -301,6 +308,23 @@ public sealed class PullIntake(PullStore pulls, PullBatch batches, PullRunner ru
         }
 
         return (named, named.Count > requirements.MaxCount ? tooMany : null);
+    }
+
+    /// <summary>How much of a chunk's files is stored: as much as a container may leave, however many of its lines name the same file.</summary>
+    private sealed class FileRoom(long bytes)
+    {
+        private long _left = bytes;
+
+        public bool Take(long size)
+        {
+            if (Interlocked.Add(ref _left, -size) >= 0)
+            {
+                return true;
+            }
+
+            Interlocked.Add(ref _left, size);
+            return false;
+        }
     }
 
     /// <param name="Content">The line, as far as it is kept.</param>
