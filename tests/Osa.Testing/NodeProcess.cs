@@ -259,7 +259,6 @@ public sealed class NodeProcess : IAsyncDisposable
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
-    // Beside this assembly's output: artifacts/bin/Osa.Silo/<configuration>.
     /// <summary>The silo that <c>tests/run</c> has published, or else the one that was built with these tests.</summary>
     private static string SiloPath() =>
         Environment.GetEnvironmentVariable("OSA_TEST_SILO")
