@@ -1,3 +1,5 @@
+using Grpc.Core;
+using Osa.Client;
 using Osa.Testing;
 
 namespace Osa.Cluster.Tests;
@@ -64,6 +66,19 @@ public sealed class FaultTests : IAsyncLifetime
             Assert.True(_engine.HasLost, call);
         }
 
+        await PublishesAsync("an engine that hangs", async run =>
+        {
+            await RunningAsync(run);
+            _engine.Hang();
+            // A call has a minute, so that only the long form sees one given up.
+            await Eventually.True(
+                async () => TestLength.IsLong
+                    ? await Cluster.ScalarAsync<int>("select setbacks from osa.validation_runs where id = $1", run) > 0
+                    : _engine.Held > 0,
+                Patience,
+                "nobody has noticed");
+            _engine.Thaw();
+        });
         _engine.FailEvery = 3;
         await PublishesAsync("an engine that refuses every third call");
         _engine.FailEvery = 0;
@@ -79,6 +94,15 @@ public sealed class FaultTests : IAsyncLifetime
         {
             await RunningAsync(run);
             await _server.RestartAsync();
+        });
+        await PublishesAsync("a PostgreSQL that is read-only until the hook has ended", async run =>
+        {
+            string name = await RunningAsync(run);
+            await _server.SetReadOnlyAsync(true);
+            await Eventually.True(RefusedAsync, Patience, "a deposition can be made in a database that is read-only");
+            await Eventually.True(
+                async () => (await Unprivileged.RunAsync("docker", "inspect", "--format", "{{.State.Running}}", name)).Output.Trim() != "true", Patience, () => $"{name} does not end\n{Cluster.Logs()}");
+            await _server.SetReadOnlyAsync(false);
         });
         Silo.Process.Arm("verdict.copied", "wait");
         await PublishesAsync("a PostgreSQL that restarts in the middle of a verdict", async _ =>
@@ -104,6 +128,19 @@ public sealed class FaultTests : IAsyncLifetime
         catch (Exception e)
         {
             throw new InvalidOperationException($"{what}: {e.Message}", e);
+        }
+    }
+
+    private async Task<bool> RefusedAsync()
+    {
+        try
+        {
+            await Silo.Client.Depositions.CreateAsync(Convention);
+            return false;
+        }
+        catch (OsaClientException e) when (e.Code == StatusCode.Unavailable)
+        {
+            return true;
         }
     }
 

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Osa.Testing;
 
-/// <summary>A socket of the container engine through which a test makes it fail: away, refusing some calls, or losing an answer. For one user, it is what membership in the group <c>docker</c> gives elsewhere.</summary>
+/// <summary>A socket of the container engine through which a test makes it fail: away, hung, refusing some calls, or losing an answer. For one user, it is what membership in the group <c>docker</c> gives elsewhere.</summary>
 public sealed class EngineProxy : IAsyncDisposable
 {
     private const string Engine = "/var/run/docker.sock";
@@ -28,7 +28,9 @@ public sealed class EngineProxy : IAsyncDisposable
     });
 
     private CancellationTokenSource _away = new();
+    private TaskCompletionSource _thawed = Thawed();
     private int _calls;
+    private int _held;
     private string? _lost;
 
     private EngineProxy(WebApplication server, string path) => (_server, Address) = (server, new Uri("unix://" + path));
@@ -66,6 +68,14 @@ public sealed class EngineProxy : IAsyncDisposable
 
     public void Return() => _away = new CancellationTokenSource();
 
+    /// <summary>Takes every call and answers none, nor goes on with an answer, until <see cref="Thaw"/>.</summary>
+    public void Hang() => (_held, _thawed) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+
+    public void Thaw() => _thawed.SetResult();
+
+    /// <summary>Calls that have met <see cref="Hang"/>.</summary>
+    public int Held => Volatile.Read(ref _held);
+
     /// <summary>The engine does the next call whose path has this in it, and its answer gets lost.</summary>
     public void LoseAnswerTo(string path) => Volatile.Write(ref _lost, path);
 
@@ -85,6 +95,7 @@ public sealed class EngineProxy : IAsyncDisposable
         try
         {
             ended.Token.ThrowIfCancellationRequested();
+            await WhileHungAsync(ended.Token);
             if (FailEvery > 0 && Interlocked.Increment(ref _calls) % FailEvery == 0)
             {
                 context.Response.StatusCode = StatusCodes.Status500InternalServerError;
@@ -114,13 +125,36 @@ public sealed class EngineProxy : IAsyncDisposable
                 context.Response.Headers[name] = values.ToArray();
             }
 
+            await WhileHungAsync(ended.Token);
             context.Features.Get<IHttpResponseBodyFeature>()!.DisableBuffering();
             await context.Response.StartAsync(ended.Token);
-            await (await answer.Content.ReadAsStreamAsync(ended.Token)).CopyToAsync(context.Response.Body, ended.Token);
+            Stream content = await answer.Content.ReadAsStreamAsync(ended.Token);
+            byte[] buffer = new byte[64 << 10];
+            for (int read; (read = await content.ReadAsync(buffer, ended.Token)) > 0;)
+            {
+                await WhileHungAsync(ended.Token);
+                await context.Response.Body.WriteAsync(buffer.AsMemory(0, read), ended.Token);
+            }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException)
         {
             context.Abort();
         }
+    }
+
+    private async Task WhileHungAsync(CancellationToken cancellation)
+    {
+        if (_thawed is { Task.IsCompleted: false } hung)
+        {
+            Interlocked.Increment(ref _held);
+            await hung.Task.WaitAsync(cancellation);
+        }
+    }
+
+    private static TaskCompletionSource Thawed()
+    {
+        var thawed = new TaskCompletionSource();
+        thawed.SetResult();
+        return thawed;
     }
 }

@@ -71,6 +71,26 @@ public sealed class PostgresServer : IAsyncDisposable
             "PostgreSQL does not come back");
     }
 
+    /// <summary>Refuses every change, as a server does that became a standby, or the opposite.</summary>
+    public async Task SetReadOnlyAsync(bool readOnly)
+    {
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder
+        {
+            // Its superuser, who is whoever started it.
+            Host = Path.Combine(_data, "postgres", "run"),
+            Username = "postgres",
+            Database = "postgres",
+            Options = "-c default_transaction_read_only=off",
+            Pooling = false,
+        }.ConnectionString);
+        await connection.OpenAsync();
+        foreach (string statement in (string[])[$"alter system set default_transaction_read_only = {(readOnly ? "on" : "off")}", "select pg_reload_conf()"])
+        {
+            await using var command = new NpgsqlCommand(statement, connection);
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
     public ValueTask DisposeAsync() => _process.DisposeAsync();
 
     /// <summary>Takes over, stops and deletes what was killed together with the process that had it.</summary>
