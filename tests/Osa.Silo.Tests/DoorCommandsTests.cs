@@ -91,6 +91,38 @@ public sealed class DoorCommandsTests(SharedNode shared)
         Expect.Says("wrong.csv row 2: there is no file", wrong.Error);
     }
 
+    // Killed among the drafts, at the first submit, and after it; and once more when everything is done.
+    [Theory]
+    [InlineData(3)]
+    [InlineData(12)]
+    [InlineData(13)]
+    public async Task A_deposit_of_many_that_was_killed_goes_on_when_it_is_called_again_and_makes_nothing_twice(int killedAfterLines)
+    {
+        const int Depositions = 12;
+        using var files = new TempDirectory();
+        string id = Documents.NewId("again");
+        await Archive.RegisterAsync(Documents.Convention(id, "1.0.0", Documents.Hook(Documents.NewTable("again"), Documents.RowColumns, contract: "batch")));
+        for (int i = 0; i < Depositions; i++)
+        {
+            // Two of each content.
+            Directory.CreateDirectory(files[$"{i}"]);
+            await File.WriteAllTextAsync(Path.Combine(files[$"{i}"], "metadata.json"), Documents.Metadata(Documents.Do("files"), $"number {i / 2}").ToJsonString());
+            await File.WriteAllTextAsync(Path.Combine(files[$"{i}"], "data.txt"), $"inside {i / 2}");
+        }
+
+        string[] deposit = ["deposit", files.Path, "--convention", id, "--json"];
+        await OsaCommand.KilledAsync(Archive, "depositor", killedAfterLines, deposit);
+        OsaCommand second = await OsaCommand.DoneAsync(Archive, "depositor", deposit);
+        OsaCommand third = await OsaCommand.DoneAsync(Archive, "depositor", deposit);
+
+        Assert.Equal(Depositions, Records(second).Distinct().Count());
+        Assert.Equal(Records(second).Order(), Records(third).Order());
+        Assert.DoesNotContain(third.Lines, l => (string?)l["event"] == "submitted");
+        Assert.Equal($"{Depositions}", (await Archive.QueryAsync($"select count(*) from osa.depositions where convention_id = '{id}'"))[0][0]);
+
+        static IEnumerable<string?> Records(OsaCommand done) => done.Lines.Where(l => (string?)l["event"] == "verdict").Select(l => (string?)l["record_srn"]);
+    }
+
     [Fact]
     public async Task Runs_are_looked_into_cancelled_driven_again_and_tried()
     {

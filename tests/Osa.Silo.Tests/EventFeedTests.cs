@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using Osa.Domain.Access;
 using Osa.Storage;
 using Osa.Storage.Events;
 using Osa.Storage.Migrations;
@@ -91,6 +92,32 @@ public sealed class EventFeedTests
 
         Assert.Equal(200, numbered.Sum());
         Assert.Equal(Enumerable.Range(0, 200).Select(i => $"{i}"), (await feed.ReadAsync(0, 1000, CancellationToken.None)).Select(e => e.Subject));
+    }
+
+    [Fact]
+    public async Task Whoever_looks_for_what_is_rare_gets_on_page_by_page_and_finds_it()
+    {
+        string connectionString = await PostgresServer.CreateDatabaseAsync();
+        await Migrator.MigrateAsync(connectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        await using var database = new Database(connectionString, "osa/test");
+        var feed = new EventLog(database);
+        await using var connection = new NpgsqlConnection(connectionString);
+        await connection.OpenAsync();
+        await using var others = new NpgsqlCommand(
+            $"insert into osa.events (position, type, subject, audience, payload) select i, 'Test', 'other', 'public', '{{}}' from generate_series(1, {EventLog.LongestLook + 10}) i", connection);
+        await others.ExecuteNonQueryAsync();
+        await InsertAsync(connection, "rare");
+        var rare = new EventView(Caller.Anonymous, new HashSet<string>(), "rare");
+
+        FeedPage first = await feed.PageAsync(rare, 0, 10, CancellationToken.None);
+        FeedPage second = await feed.PageAsync(rare, first.Position, 10, CancellationToken.None);
+
+        Assert.Empty(first.Events);
+        Assert.True(first.More);
+        Assert.Equal(EventLog.LongestLook, first.Position);
+        Assert.Equal(EventLog.LongestLook + 11, Assert.Single(second.Events).Position);
+        Assert.False(second.More);
+        Assert.Equal(second.Head, second.Position);
     }
 
     // Reads to the end again and again, page by page, remembering only its position.

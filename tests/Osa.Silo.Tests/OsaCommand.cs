@@ -14,17 +14,38 @@ internal sealed record OsaCommand(int ExitCode, string Output, string Error)
     /// <param name="role">The role of the token, which is Cleo's; null for no token.</param>
     public static async Task<OsaCommand> RunAsync(Archive archive, string? role, params string[] arguments)
     {
+        using Process osa = Start(archive, role, arguments);
+        Task<string> error = osa.StandardError.ReadToEndAsync();
+        string output = await osa.StandardOutput.ReadToEndAsync().WaitAsync(Archive.Patience);
+        await osa.WaitForExitAsync();
+        return new OsaCommand(osa.ExitCode, output, await error);
+    }
+
+    /// <summary>One that is killed with -9 when it has written so many lines.</summary>
+    public static async Task KilledAsync(Archive archive, string role, int afterLines, params string[] arguments)
+    {
+        using Process osa = Start(archive, role, arguments);
+        Task<string> error = osa.StandardError.ReadToEndAsync();
+        for (int line = 0; line < afterLines; line++)
+        {
+            Assert.True(await osa.StandardOutput.ReadLineAsync().WaitAsync(Archive.Patience) is not null, $"osa {string.Join(' ', arguments)} ended before it could be killed");
+        }
+
+        osa.Kill();
+        await osa.WaitForExitAsync();
+        await error;
+    }
+
+    private static Process Start(Archive archive, string? role, string[] arguments)
+    {
         string program = Path.Combine(StaticPrograms.SolutionDirectory, "artifacts", "bin", "Osa.Cli", new DirectoryInfo(AppContext.BaseDirectory).Name, "osa");
         var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["OSA_NODE"] = archive.Node.Address.ToString();
         start.Environment["OSA_TOKEN"] = role is null ? "" : NodeProcess.Token(archive.Data, role, NodeProcess.UserId("cleo"));
         start.Environment["XDG_CONFIG_HOME"] = Path.Combine(archive.Data, "no-config");
-        using Process osa = Process.Start(start)!;
+        Process osa = Process.Start(start)!;
         osa.StandardInput.Close();
-        Task<string> error = osa.StandardError.ReadToEndAsync();
-        string output = await osa.StandardOutput.ReadToEndAsync().WaitAsync(Archive.Patience);
-        await osa.WaitForExitAsync();
-        return new OsaCommand(osa.ExitCode, output, await error);
+        return osa;
     }
 
     /// <summary>One that has to succeed.</summary>

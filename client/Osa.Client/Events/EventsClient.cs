@@ -50,10 +50,6 @@ public sealed class EventsClient
         }
     }
 
-    private async Task<long> HeadAsync(CancellationToken cancellationToken)
-    {
-        // A page of nothing tells where the feed ends.
-        var nothing = new EventFilter { Types_ = { "-" } };
-        return (await calls.UnaryAsync(options => client.PageAsync(new EventsRequest { After = 0, PageSize = 1, Filter = nothing }, options), cancellationToken)).Position;
-    }
+    private async Task<long> HeadAsync(CancellationToken cancellationToken) =>
+        (await calls.UnaryAsync(options => client.PageAsync(new EventsRequest { PageSize = 1 }, options), cancellationToken)).Head;
 }

@@ -10,6 +10,14 @@ namespace Osa.Storage.Events;
 /// <summary>An event with its place in the feed.</summary>
 public sealed record FeedEvent(long Position, Guid Id, string Type, string Subject, EventAudience Audience, Guid? OwnerId, string PayloadJson, DateTime CreatedAt);
 
+/// <param name="Position">Up to here nothing is missing.</param>
+/// <param name="Head">The position of the newest event of all.</param>
+public sealed record FeedPage(IReadOnlyList<FeedEvent> Events, long Position, long Head)
+{
+    /// <summary>There is something behind it, if perhaps nothing that the view shows.</summary>
+    public bool More => Position < Head;
+}
+
 /// <summary>What somebody sees of the feed.</summary>
 /// <param name="Types">Only these; empty for all.</param>
 /// <param name="Subject">Only what is about it; null for all.</param>
@@ -33,6 +41,9 @@ public sealed class EventLog(Database database)
 {
     /// <summary>How many events one step numbers at most.</summary>
     public const int LargestStep = 10_000;
+
+    /// <summary>How many events one page looks at.</summary>
+    public const int LongestLook = 100_000;
 
     private const string Columns = "position, event_id, type, subject, audience, owner_id, payload::text, created_at";
 
@@ -128,11 +139,12 @@ public sealed class EventLog(Database database)
         return (await database.Run(c => c.Command("select coalesce(max(position), 0) from osa.events").ToList(r => r.GetInt64(0), cancellation), cancellation))[0];
     }
 
-    /// <summary>What <paramref name="view"/> shows after a position, in order.</summary>
-    /// <returns>The events, the position up to which nothing is missing, and whether there are more behind it.</returns>
-    public async Task<(IReadOnlyList<FeedEvent> Events, long Position, bool More)> PageAsync(EventView view, long after, int size, CancellationToken cancellation)
+    /// <summary>What <paramref name="view"/> shows after a position, in order, of the next <see cref="LongestLook"/> events.</summary>
+    public async Task<FeedPage> PageAsync(EventView view, long after, int size, CancellationToken cancellation)
     {
         long head = await HeadAsync(cancellation);
+        // Whoever looks for what is rare reads many events for a few: page by page, that no page takes long.
+        long end = Math.Min(head, after > head ? head : after + LongestLook);
         List<FeedEvent> page = await database.Run(
             c => c.Command(
                 $"""
@@ -141,11 +153,10 @@ public sealed class EventLog(Database database)
                   and (audience = 'public' or $5 or audience = 'owner' and ($6 or owner_id = $7))
                 order by position limit $8
                 """,
-                after, head, view.Types.ToArray(), view.Subject, view.Caller.Has(Role.Admin), view.Caller.Has(Role.Curator), view.Caller.Has(Role.Depositor) ? view.Caller.UserId : Guid.Empty, size + 1)
+                after, end, view.Types.ToArray(), view.Subject, view.Caller.Has(Role.Admin), view.Caller.Has(Role.Curator), view.Caller.Has(Role.Depositor) ? view.Caller.UserId : Guid.Empty, size + 1)
                 .ToList(Read, cancellation),
             cancellation);
-        bool more = page.Count > size;
-        return more ? (page[..size], page[size - 1].Position, true) : (page, Math.Max(after, head), false);
+        return page.Count > size ? new FeedPage(page[..size], page[size - 1].Position, head) : new FeedPage(page, Math.Max(after, end), head);
     }
 
     /// <summary>The next events after <paramref name="after"/>, in order of position; 0 begins at the beginning.</summary>

@@ -22,9 +22,9 @@ public sealed class EventsService(EventLog events, EventReader live, IHostApplic
     public override async Task<EventPage> Page(EventsRequest request, ServerCallContext context)
     {
         int size = Cursor.PageSize(request.PageSize, 100, LargestPage);
-        (IReadOnlyList<FeedEvent> page, long position, bool more) = await events.PageAsync(
-            View(request.Filter, context), request.After >= 0 ? request.After : throw NoPosition(request.After), size, cancellation: context.CancellationToken);
-        return new EventPage { Events = { page.Select(Message) }, Position = position, More = more };
+        FeedPage page = await events.PageAsync(
+            View(request.Filter, context), request.After >= 0 ? request.After : throw NoPosition(request.After), size, context.CancellationToken);
+        return new EventPage { Events = { page.Events.Select(Message) }, Position = page.Position, More = page.More, Head = page.Head };
     }
 
     public override async Task Watch(WatchEventsRequest request, IServerStreamWriter<Event> responseStream, ServerCallContext context)
@@ -53,13 +53,14 @@ public sealed class EventsService(EventLog events, EventReader live, IHostApplic
                 }
                 else
                 {
-                    (IReadOnlyList<FeedEvent> page, position, _) = await events.PageAsync(view, position, Handful, ending.Token);
-                    foreach (FeedEvent happened in page)
+                    FeedPage page = await events.PageAsync(view, position, Handful, ending.Token);
+                    position = page.Position;
+                    foreach (FeedEvent happened in page.Events)
                     {
                         await responseStream.WriteAsync(Message(happened), ending.Token);
                     }
 
-                    if (page.Count == 0)
+                    if (page is { Events.Count: 0, More: false })
                     {
                         await live.MovedAsync(ending.Token);
                     }
