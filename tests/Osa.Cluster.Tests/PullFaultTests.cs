@@ -104,12 +104,12 @@ public sealed class PullFaultTests
     }
 
     /// <param name="silosDatabase">Where silos find the database, if not where the test does.</param>
-    private async Task WithClusterAsync(double probeSeconds, string? database, string? silosDatabase, Func<Task> test)
+    private Task WithClusterAsync(double probeSeconds, string? database, string? silosDatabase, Func<Task> test) => TestLength.RepeatAsync(async () =>
     {
         await using TestCluster cluster = await TestCluster.CreateAsync(probeSeconds, database);
         (Cluster, cluster.SilosDatabase) = (cluster, silosDatabase);
         await cluster.ExplainAsync(test);
-    }
+    });
 
     private async Task<string> RegisterAsync(int records, int chunk, double seconds, int batchSize)
     {

@@ -40,6 +40,8 @@ internal sealed class RestartBenchmark : IBenchmark
             }
 
             times.Add(Stopwatch.GetElapsedTime(ready).TotalSeconds);
+            await node.Client.Conventions.StopRunsAsync((await node.Client.Conventions.GetAsync(hanging, cancellation)).Srn, "measured", cancellation);
+            await Task.WhenAll(runs.Select(r => node.Client.Runs.Handle(r.Srn).WaitAsync(cancellation)));
             Console.WriteLine($"the node answers after {start.TotalSeconds:F1} s, and owns {Runs} runs {times[^1]:F1} s later");
         }
 
