@@ -55,6 +55,13 @@ public sealed class HostileHookTests : IAsyncLifetime
         ("a network connection", $"if wget -q -T 3 -O - http://PEER/ || ping -c 1 -W 1 127.0.0.2; then exit 3; fi; {Pass}", "passed", ""),
         ("becoming root", $"if [ $(id -u) != 65534 ] || mknod /tmp/d b 8 0 || mount -t tmpfs t /tmp || chroot / id; then exit 3; fi; {Pass}", "passed", ""),
         ("reading another deposition", $"if [ $(find / -name record.json -not -path '/proc/*' 2> /dev/null | wc -l) != 1 ] || [ -e /var/run/docker.sock ] || [ -e /proc/1/root/etc/passwd ]; then exit 3; fi; {Pass}", "passed", ""),
+        ("a sparse file", "dd if=/dev/zero of=features.json bs=1 count=1 seek=10737418240", "failed", "file size limit"),
+        ("folders in folders", $"i=0; while [ $i -lt 450 ] && mkdir d && cd d; do i=$((i+1)); done; cd $OSA_OUT; {Pass}", "passed", ""),
+        ("locked folders", $"mkdir -p a/b; : > a/b/c; chmod 000 a/b a; {Pass}", "passed", ""),
+        ("names of any bytes", $": > \"$(printf 'a\\nb\\377')\"; : > -rf; {Pass}", "passed", ""),
+        ("links in a circle", "ln -s . loop; ln -s loop/features.json features.json", "failed", "features.json"),
+        ("a child that stays", $"sleep 1000 & {Pass}", "passed", ""),
+        ("the exit code of a kill", "exit 137", "failed", "137"),
         ("a program of its own", $"cp /bin/busybox /tmp/mine; if /tmp/mine true; then exit 3; fi; {Pass}", "passed", ""),
     ];
 
