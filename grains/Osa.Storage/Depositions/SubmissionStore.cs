@@ -65,7 +65,7 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
                 (Guid Id, bool IsRunning)? open = convention.Document.Share ? await OpenRunAsync(c, convention, id, cancellation) : null;
                 FaultPoint.Reached("submit.before_write");
                 await using var batch = new NpgsqlBatch(c);
-                Guid run = open?.Id ?? Guid.NewGuid();
+                Guid run = open?.Id ?? Guid.CreateVersion7();
                 if (open is null)
                 {
                     AppendRun(batch, run, convention, convention.Document.Share, [deposition]);
@@ -157,7 +157,7 @@ public sealed class SubmissionStore(Database database, NodeIdentity node, Deposi
                     throw OsaException.Invalid("The depositions cannot be submitted", violations);
                 }
 
-                Guid run = Guid.NewGuid();
+                Guid run = Guid.CreateVersion7();
                 FaultPoint.Reached("submit.before_write");
                 await using var batch = new NpgsqlBatch(c);
                 AppendRun(batch, run, convention, share: false, all);

@@ -106,7 +106,7 @@ public sealed class PullBatch(Database database, NodeIdentity node)
     /// <summary>Appends depositions of the system that are in validation, and the run that judges them.</summary>
     internal Guid AppendTaken(NpgsqlBatch batch, Convention convention, Guid pull, int chunk, int attempt, IReadOnlyList<TakenRecord> taken)
     {
-        var run = Guid.NewGuid();
+        var run = Guid.CreateVersion7();
         List<(Guid Deposition, TakenRecord Record)> all = [.. taken.Select(t => (Guid.CreateVersion7(), t))];
         List<(Guid Deposition, StoredFile File)> files = [.. all.SelectMany(a => a.Record.Files.Select(f => (a.Deposition, f)))];
         Guid[] ids = [.. all.Select(a => a.Deposition)];

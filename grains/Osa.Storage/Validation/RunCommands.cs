@@ -165,7 +165,7 @@ public sealed class RunCommands(Database database, NodeIdentity node)
     /// <exception cref="OsaException">NotFound.</exception>
     public Task<Guid> TryAsync(Deposition deposition, string judged, CancellationToken cancellation)
     {
-        Guid run = Guid.NewGuid();
+        Guid run = Guid.CreateVersion7();
         return database.Transaction(
             async c =>
             {

@@ -117,7 +117,8 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 {
                     foreach (Decision decision in passed)
                     {
-                        decision.Record = SeriesOf(decision.Member) is { } revised ? Srn.Record(node.Domain, revised, series[revised].Newest + 1) : Srn.Record(node.Domain, Guid.NewGuid(), 1);
+                        // Version 7: what is published together stands together in every index.
+                        decision.Record = SeriesOf(decision.Member) is { } revised ? Srn.Record(node.Domain, revised, series[revised].Newest + 1) : Srn.Record(node.Domain, Guid.CreateVersion7(), 1);
                     }
 
                     await InsertRecordsAsync(c, fence.Subject, judged, passed, cancellation);
