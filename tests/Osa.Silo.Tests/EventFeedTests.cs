@@ -17,8 +17,7 @@ public sealed class EventFeedTests
     {
         const int Writers = 8;
         const int EventsOfEach = 60;
-        string connectionString = await PostgresServer.CreateDatabaseAsync();
-        await Migrator.MigrateAsync(connectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        string connectionString = await NewFeedAsync();
         await using var database = new Database(connectionString, "osa/test");
         var feed = new EventLog(database);
 
@@ -77,8 +76,7 @@ public sealed class EventFeedTests
     [Fact]
     public async Task Many_that_number_at_once_give_each_event_one_position()
     {
-        string connectionString = await PostgresServer.CreateDatabaseAsync();
-        await Migrator.MigrateAsync(connectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        string connectionString = await NewFeedAsync();
         await using var database = new Database(connectionString, "osa/test");
         var feed = new EventLog(database);
         await using var connection = new NpgsqlConnection(connectionString);
@@ -97,8 +95,7 @@ public sealed class EventFeedTests
     [Fact]
     public async Task Whoever_looks_for_what_is_rare_gets_on_page_by_page_and_finds_it()
     {
-        string connectionString = await PostgresServer.CreateDatabaseAsync();
-        await Migrator.MigrateAsync(connectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        string connectionString = await NewFeedAsync();
         await using var database = new Database(connectionString, "osa/test");
         var feed = new EventLog(database);
         await using var connection = new NpgsqlConnection(connectionString);
@@ -118,6 +115,13 @@ public sealed class EventFeedTests
         Assert.Equal(EventLog.LongestLook + 11, Assert.Single(second.Events).Position);
         Assert.False(second.More);
         Assert.Equal(second.Head, second.Position);
+    }
+
+    private static async Task<string> NewFeedAsync()
+    {
+        string connectionString = await PostgresServer.CreateDatabaseAsync();
+        await Migrator.MigrateAsync(connectionString, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        return connectionString;
     }
 
     // Reads to the end again and again, page by page, remembering only its position.
