@@ -118,7 +118,7 @@ public sealed class DoorCommandsTests(SharedNode shared)
         Assert.Equal(Depositions, Records(second).Distinct().Count());
         Assert.Equal(Records(second).Order(), Records(third).Order());
         Assert.DoesNotContain(third.Lines, l => (string?)l["event"] == "submitted");
-        Assert.Equal($"{Depositions}", (await Archive.QueryAsync($"select count(*) from osa.depositions where convention_id = '{id}'"))[0][0]);
+        Assert.Equal($"{Depositions}", await Archive.ValueAsync("select count(*) from osa.depositions where convention_id = $1", id));
 
         static IEnumerable<string?> Records(OsaCommand done) => done.Lines.Where(l => (string?)l["event"] == "verdict").Select(l => (string?)l["record_srn"]);
     }

@@ -57,7 +57,14 @@ internal static class DepositManyCommand
         }
 
         var names = planned.Zip(depositions).ToDictionary(static pair => pair.Second.Srn, static pair => pair.First.Planned.Name);
-        return await WatchAsync(context, runs, names) is ExitCode.Ok && depositions.All(static deposition => deposition.Status != DepositionStatus.Withdrawn) ? ExitCode.Ok : ExitCode.Verdict;
+        var code = await WatchAsync(context, runs, names);
+        if (depositions.Count(static deposition => deposition.Status == DepositionStatus.Withdrawn) is > 0 and var withdrawn)
+        {
+            context.Screen.Note($"{withdrawn} of {planned.Count} were withdrawn since an earlier call: they are not submitted again unless their metadata or files change, or each is deposited by itself");
+            return ExitCode.Verdict;
+        }
+
+        return code;
     }
 
     /// <summary>Makes a draft with its files, or what is missing of the one that an interrupted call has made.</summary>

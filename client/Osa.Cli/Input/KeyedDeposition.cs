@@ -22,8 +22,9 @@ internal sealed record KeyedDeposition(PlannedDeposition Planned, string Key, IR
                 checksums.Add("sha256:" + Convert.ToHexStringLower(await SHA256.HashDataAsync(content, token)));
             }
 
+            // No part can hold what separates them.
             string[] parts = [conventionSrn, planned[i].Metadata.ToJsonString(), .. planned[i].Files.Select(static file => file.Name), .. checksums];
-            keyed[i] = new KeyedDeposition(planned[i], Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts)))), checksums);
+            keyed[i] = new KeyedDeposition(planned[i], Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts)))), checksums);
         });
         var seen = new Dictionary<string, int>(StringComparer.Ordinal);
         return

@@ -50,6 +50,7 @@ public sealed class EventsClient
         }
     }
 
+    // Behind everything there is nothing to read.
     private async Task<long> HeadAsync(CancellationToken cancellationToken) =>
-        (await calls.UnaryAsync(options => client.PageAsync(new EventsRequest { PageSize = 1 }, options), cancellationToken)).Head;
+        (await calls.UnaryAsync(options => client.PageAsync(new EventsRequest { After = long.MaxValue, PageSize = 1 }, options), cancellationToken)).Head;
 }
