@@ -154,7 +154,8 @@ public sealed class EgressTests(EngineFixture host)
         ContainerJob job = host.SourceJob("""{"do":"as-file-says","file":"/osa/in/files/steps.json"}""", policy);
         PreparedContainer container = await host.PrepareAsync(job);
         string gateway = (await host.Docker.Networks.InspectNetworkAsync(job.Name)).IPAM.Config[0].Gateway;
-        JsonObject steps = new() { ["do"] = "reach", ["targets"] = new JsonArray([.. targetsFor(gateway).Select(target => JsonValue.Create(target))]) };
+        // The engine may have chosen an address that is named anyway.
+        JsonObject steps = new() { ["do"] = "reach", ["targets"] = new JsonArray([.. targetsFor(gateway).Distinct().Select(target => JsonValue.Create(target))]) };
         await File.WriteAllTextAsync(Path.Combine(host.ScratchDirectory, job.Name, "in", "files", "steps.json"), steps.ToJsonString());
         ContainerOutcome outcome = await host.RunAsync(container);
         Assert.True(outcome.ExitCode == 0, outcome.Log);
