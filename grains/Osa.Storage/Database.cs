@@ -8,6 +8,8 @@ public sealed class Database : IAsyncDisposable
 {
     private readonly NpgsqlDataSource _short;
     private readonly NpgsqlDataSource _bulk;
+    private readonly NpgsqlDataSource _together;
+    private readonly StatementGroup _group;
 
     /// <param name="connectionString">An Npgsql connection string of a role that owns the database.</param>
     /// <param name="session">Name of the sessions, <c>osa/{silo}</c>: whoever takes over from a dead silo ends them by it.</param>
@@ -16,6 +18,9 @@ public sealed class Database : IAsyncDisposable
         Session = session;
         // Every session plans its statements anew: few busy ones cost PostgreSQL less than many.
         _short = Build(connectionString, session, maxPoolSize: Math.Max(16, 4 * Environment.ProcessorCount), statementTimeout: TimeSpan.FromSeconds(30));
+        _together = Build(connectionString, session, maxPoolSize: StatementGroup.AtOnce, statementTimeout: TimeSpan.FromSeconds(30), lockTimeout: "50ms");
+        _group = new StatementGroup(_together, _short, e => !IsOutage(e));
+        _group.Start();
         // COPY and long reads have a cap of their own, and no statement timeout: a record may have millions of rows.
         _bulk = Build(connectionString, session, maxPoolSize: 8, statementTimeout: TimeSpan.Zero);
     }
@@ -26,6 +31,13 @@ public sealed class Database : IAsyncDisposable
     /// <summary>One statement, or several that need no transaction.</summary>
     /// <exception cref="OsaException">Unavailable or Aborted, for everything that PostgreSQL can answer.</exception>
     public Task<T> Run<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Run(_short, work, cancellation);
+
+    /// <summary>The first row of one statement that needs no transaction, or null; at busy moments together with those of others (<see cref="StatementGroup"/>).</summary>
+    /// <param name="parameters">Its <c>$1</c>, <c>$2</c>, ...</param>
+    /// <exception cref="OsaException">Unavailable or Aborted, for everything that PostgreSQL can answer.</exception>
+    public Task<T?> FirstOrDefault<T>(string text, Func<NpgsqlDataReader, T> read, CancellationToken cancellation, params object?[] parameters)
+        where T : class =>
+        Translated(() => _group.FirstOrDefault(text, parameters, read, cancellation));
 
     /// <summary>All of it or nothing. The commit is not cancelled by <paramref name="cancellation"/>: its outcome would be unknown.</summary>
     /// <exception cref="OsaException">As the work throws; Unavailable or Aborted for everything that PostgreSQL can answer.</exception>
@@ -46,6 +58,8 @@ public sealed class Database : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _group.Stop();
+        await _together.DisposeAsync();
         await _short.DisposeAsync();
         await _bulk.DisposeAsync();
     }
@@ -62,12 +76,17 @@ public sealed class Database : IAsyncDisposable
             },
             cancellation);
 
-    private static async Task<T> Run<T>(NpgsqlDataSource source, Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation)
+    private static Task<T> Run<T>(NpgsqlDataSource source, Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Translated(async () =>
+    {
+        await using NpgsqlConnection connection = await source.OpenConnectionAsync(cancellation);
+        return await work(connection);
+    });
+
+    private static async Task<T> Translated<T>(Func<Task<T>> work)
     {
         try
         {
-            await using NpgsqlConnection connection = await source.OpenConnectionAsync(cancellation);
-            return await work(connection);
+            return await work();
         }
         catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure)
         {
@@ -95,7 +114,7 @@ public sealed class Database : IAsyncDisposable
         || e.SqlState.StartsWith("58", StringComparison.Ordinal)
         || e.SqlState == PostgresErrorCodes.ReadOnlySqlTransaction;
 
-    private static NpgsqlDataSource Build(string connectionString, string session, int maxPoolSize, TimeSpan statementTimeout)
+    private static NpgsqlDataSource Build(string connectionString, string session, int maxPoolSize, TimeSpan statementTimeout, string lockTimeout = "2s")
     {
         var builder = new NpgsqlConnectionStringBuilder(connectionString)
         {
@@ -110,7 +129,7 @@ public sealed class Database : IAsyncDisposable
             AutoPrepareMinUsages = 2,
             Options = string.Join(
                 ' ',
-                "-c lock_timeout=2s",
+                $"-c lock_timeout={lockTimeout}",
                 "-c idle_in_transaction_session_timeout=60s",
                 $"-c statement_timeout={(long)statementTimeout.TotalMilliseconds}",
                 "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",

@@ -34,9 +34,21 @@ public record TypedRow(IReadOnlyList<Column> Columns, IReadOnlyList<object?> Val
 
     internal static IReadOnlyList<TypedRow> Of(IReadOnlyList<Column> columns, IEnumerable<QueryRow> rows) => [.. rows.Select(row => new TypedRow(columns, Typed(columns, row.Values)))];
 
-    private protected static object?[] Typed(IReadOnlyList<Column> columns, IReadOnlyList<FeatureValue> values) => values.Count == columns.Count
-        ? [.. columns.Zip(values, Typed)]
-        : throw new OsaClientException(StatusCode.DataLoss, $"a row of {values.Count} values for {columns.Count} columns");
+    private protected static object?[] Typed(IReadOnlyList<Column> columns, IReadOnlyList<FeatureValue> values)
+    {
+        if (values.Count != columns.Count)
+        {
+            throw new OsaClientException(StatusCode.DataLoss, $"a row of {values.Count} values for {columns.Count} columns");
+        }
+
+        var typed = new object?[columns.Count];
+        for (var i = 0; i < typed.Length; i++)
+        {
+            typed[i] = Typed(columns[i], values[i]);
+        }
+
+        return typed;
+    }
 
     private static object? Typed(Column column, FeatureValue value)
     {

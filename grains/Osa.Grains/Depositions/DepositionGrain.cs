@@ -6,6 +6,8 @@ using Osa.Storage.Validation;
 namespace Osa.Grains.Depositions;
 
 /// <inheritdoc cref="IDepositionGrain"/>
+/// <remarks>It remembers nothing between calls: what one that is idle costs is counting it, which the dashboard does every second.</remarks>
+[CollectionAgeLimit(Minutes = 0.2)]
 public sealed class DepositionGrain(DepositionStore store, SubmissionStore submissions, RunCommands runs, IGrainFactory grains) : Grain, IDepositionGrain
 {
     private Guid Id => Guid.Parse(GrainKeys.Subject(this.GetPrimaryKeyString()));

@@ -55,25 +55,23 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
     {
         DomainEvent created = DomainEvents.DepositionCreated(node.DepositionSrn(id), version.Name, caller.UserId);
         string open = ConventionStore.StillOpen("$3", "$4");
-        return database.Run(
-            c => c.Command(
-                $"""
-                with fresh as (
-                  insert into osa.idempotency (caller_id, operation, key, answer)
-                  select $2, 'deposition.create', $6, $1::text where $6 <> '' and {ConventionStore.StillNewest("$3", "$11")} and {open} on conflict do nothing returning 1),
-                d as (
-                  insert into osa.depositions (id, owner_id, convention_id, convention_version, metadata)
-                  select $1, $2, $3, $4, $5::jsonb where ($6 = '' and {ConventionStore.StillNewest("$3", "$11")} and {open}) or exists (select from fresh)
-                  returning *),
-                e as (
-                  insert into osa.events (type, subject, audience, owner_id, payload)
-                  select $7, $8, $9, $2, $10::jsonb from d)
-                select {DepositionRows.ColumnsOfNew} from d
-                """,
-                id, caller.UserId, version.Id, version.Version, metadata, key,
-                created.Type, created.Subject, WireName.Of(created.Audience), created.PayloadJson, convention == version.Id ? version.Ordinal.ToString() : null)
-                .FirstOrDefault(DepositionRows.Read, cancellation),
-            cancellation);
+        return database.FirstOrDefault(
+            $"""
+            with fresh as (
+              insert into osa.idempotency (caller_id, operation, key, answer)
+              select $2, 'deposition.create', $6, $1::text where $6 <> '' and {ConventionStore.StillNewest("$3", "$11")} and {open} on conflict do nothing returning 1),
+            d as (
+              insert into osa.depositions (id, owner_id, convention_id, convention_version, metadata)
+              select $1, $2, $3, $4, $5::jsonb where ($6 = '' and {ConventionStore.StillNewest("$3", "$11")} and {open}) or exists (select from fresh)
+              returning *),
+            e as (
+              insert into osa.events (type, subject, audience, owner_id, payload)
+              select $7, $8, $9, $2, $10::jsonb from d)
+            select {DepositionRows.ColumnsOfNew} from d
+            """,
+            DepositionRows.Read, cancellation,
+            id, caller.UserId, version.Id, version.Version, metadata, key,
+            created.Type, created.Subject, WireName.Of(created.Audience), created.PayloadJson, convention == version.Id ? version.Ordinal.ToString() : null);
     }
 
     /// <summary>Replaces the whole metadata of a draft.</summary>
@@ -82,20 +80,17 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
     {
         string metadata = MetadataRules.ParseObject(metadataJson, limits).GetRawText();
         DomainEvent updated = DomainEvents.MetadataUpdated(node.DepositionSrn(id), metadata);
-        Deposition? changed = await database.Run(
-            c => c.Command(
-                $"""
-                with d as (
-                  update osa.depositions set metadata = $3::jsonb, updated_at = now()
-                  where id = $1 and owner_id = $2 and status = 'draft' returning *),
-                e as (
-                  insert into osa.events (type, subject, audience, owner_id, payload)
-                  select $4, $5, $6, $2, $7::jsonb from d)
-                select {DepositionRows.Columns} from d
-                """,
-                id, caller.UserId, metadata,
-                updated.Type, updated.Subject, WireName.Of(updated.Audience), updated.PayloadJson).FirstOrDefault(DepositionRows.Read, cancellation),
-            cancellation);
+        Deposition? changed = await database.FirstOrDefault(
+            $"""
+            with d as (
+              update osa.depositions set metadata = $3::jsonb, updated_at = now()
+              where id = $1 and owner_id = $2 and status = 'draft' returning *),
+            e as (
+              insert into osa.events (type, subject, audience, owner_id, payload)
+              select $4, $5, $6, $2, $7::jsonb from d)
+            select {DepositionRows.Columns} from d
+            """,
+            DepositionRows.Read, cancellation, id, caller.UserId, metadata, updated.Type, updated.Subject, WireName.Of(updated.Audience), updated.PayloadJson);
         return changed ?? throw Refusal(caller, await FindAsync(id, cancellation) ?? throw OsaException.NotFound($"'{node.DepositionSrn(id)}'"), DepositionCommand.Edit)
             ?? new OsaException(ErrorCode.Aborted, $"'{node.DepositionSrn(id)}' was changed at the same moment; try again");
     }
@@ -248,7 +243,7 @@ public sealed class DepositionStore(Database database, NodeIdentity node, Conven
     }
 
     private Task<Deposition?> FindAsync(Guid id, CancellationToken cancellation) =>
-        database.Run(c => c.Command($"select {DepositionRows.Columns} from osa.depositions d where id = $1", id).FirstOrDefault(DepositionRows.Read, cancellation), cancellation);
+        database.FirstOrDefault($"select {DepositionRows.Columns} from osa.depositions d where id = $1", DepositionRows.Read, cancellation, id);
 
     internal async Task<Deposition> LockAsync(NpgsqlConnection connection, Guid id, CancellationToken cancellation) =>
         await connection.Command($"select {DepositionRows.Columns} from osa.depositions d where id = $1 for update", id).FirstOrDefault(DepositionRows.Read, cancellation)

@@ -48,6 +48,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         string binding = QueryCursor.Bind(query, caller.Role.ToString());
         QueryCursor? at = QueryCursor.Decode(cursor, binding, keys);
         int phases = keys is [{ IsNullable: true }] ? 2 : 1;
+        FeatureColumnType[] types = [.. selected.Select(c => c.StoredAs)];
         var rows = new List<object?[]>();
         long bytes = 0;
         bool more = false;
@@ -80,10 +81,18 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
                                 break;
                             }
 
-                            object?[] row = [.. selected.Select((column, i) => StoredValue.Read(reader, i, column.StoredAs))];
+                            object?[] row = new object?[types.Length];
+                            for (int i = 0; i < row.Length; i++)
+                            {
+                                row[i] = StoredValue.Read(reader, i, types[i]);
+                                bytes += StoredValue.Size(row[i]);
+                            }
+
                             rows.Add(row);
-                            bytes += row.Sum(StoredValue.Size);
-                            at = new QueryCursor(phase, [.. keys.Select((key, i) => StoredValue.Read(reader, selected.Count + i, key.StoredAs))], reader.GetInt64(selected.Count + keys.Count));
+                            if (read == portion - 1)
+                            {
+                                at = new QueryCursor(phase, [.. keys.Select((key, i) => StoredValue.Read(reader, row.Length + i, key.StoredAs))], reader.GetInt64(row.Length + keys.Count));
+                            }
                         }
 
                         more = !ended && (rows.Count >= wanted || bytes >= FeatureRows.MaxPageBytes);

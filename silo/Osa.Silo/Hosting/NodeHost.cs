@@ -128,6 +128,7 @@ internal static class NodeHost
         });
         silo.UseAdoNetReminderService(o => o.Configure(reminders => (reminders.Invariant, reminders.DataSource) = ("Npgsql", source)));
         silo.AddDashboard();
+        silo.Configure<GrainCollectionOptions>(o => o.CollectionQuantum = TimeSpan.FromSeconds(5));
         silo.Services.AddPlacementDirector<ContainersPlacement, ContainersPlacementDirector>();
     }
 
