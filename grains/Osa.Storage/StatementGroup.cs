@@ -12,8 +12,8 @@ namespace Osa.Storage;
 /// <param name="mayRepeat">Whether an error says for certain that nothing of the transaction was committed.</param>
 internal sealed class StatementGroup(NpgsqlDataSource hasty, NpgsqlDataSource patient, Func<PostgresException, bool> mayRepeat)
 {
-    /// <summary>How many transactions at once: while PostgreSQL carries one out, the next one gathers.</summary>
-    public const int AtOnce = 2;
+    /// <summary>How many transactions at once: while PostgreSQL carries one out, the next one gathers. More of them gather less each.</summary>
+    public static readonly int AtOnce = Math.Max(1, Environment.ProcessorCount / 4);
 
     private const int Most = 64;
     // Beyond what PostgreSQL itself allows a statement: it has gone without a word.

@@ -7,9 +7,6 @@ namespace Osa.Grains.Depositions;
 [Alias("osa.deposition")]
 public interface IDepositionGrain : IGrainWithStringKey
 {
-    [Alias("create")]
-    Task<Deposition> Create(Caller caller, string convention, string metadataJson, string idempotencyKey, CancellationToken cancellation);
-
     [Alias("set-metadata")]
     Task<Deposition> SetMetadata(Caller caller, string metadataJson, CancellationToken cancellation);
 

@@ -12,9 +12,6 @@ public sealed class DepositionGrain(DepositionStore store, SubmissionStore submi
 {
     private Guid Id => Guid.Parse(GrainKeys.Subject(this.GetPrimaryKeyString()));
 
-    public Task<Deposition> Create(Caller caller, string convention, string metadataJson, string idempotencyKey, CancellationToken cancellation) =>
-        store.CreateAsync(caller, Id, convention, metadataJson, idempotencyKey, cancellation);
-
     public Task<Deposition> SetMetadata(Caller caller, string metadataJson, CancellationToken cancellation) =>
         store.SetMetadataAsync(caller, Id, metadataJson, cancellation);
 

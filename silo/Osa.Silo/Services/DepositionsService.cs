@@ -24,9 +24,10 @@ public sealed class DepositionsService(
     DepositionStore depositions, SubmissionStore submissions, RevisionStore revisions, BlobStore blobs, NodeIdentity node, IGrainFactory grains)
     : V1.Depositions.DepositionsBase
 {
+    // Nobody else knows it yet: it needs no grain.
     public override async Task<V1.Deposition> Create(CreateDepositionRequest request, ServerCallContext context) =>
-        Message(await grains.Deposition(Guid.CreateVersion7()).Create(
-            CallerInterceptor.CallerOf(context), request.Convention, request.MetadataJson, request.IdempotencyKey, context.CancellationToken));
+        Message(await depositions.CreateAsync(
+            CallerInterceptor.CallerOf(context), Guid.CreateVersion7(), request.Convention, request.MetadataJson, request.IdempotencyKey, context.CancellationToken));
 
     public override async Task<V1.Deposition> SetMetadata(SetMetadataRequest request, ServerCallContext context) =>
         Message(await grains.Deposition(Id(request.Srn, "srn")).SetMetadata(CallerInterceptor.CallerOf(context), request.MetadataJson, context.CancellationToken));
