@@ -114,12 +114,30 @@ internal sealed class StatementGroup(NpgsqlDataSource hasty, NpgsqlDataSource pa
     {
         private readonly TaskCompletionSource<T?> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private T? _row;
+        private Exception? _unreadable;
 
         public Task<T?> Answer => _answer.Task;
 
-        public override async Task ReadAsync(NpgsqlDataReader reader) => _row = await reader.ReadAsync() ? read(reader) : null;
+        public override async Task ReadAsync(NpgsqlDataReader reader)
+        {
+            if (!await reader.ReadAsync())
+            {
+                return;
+            }
 
-        public override void Complete() => _answer.TrySetResult(_row);
+            try
+            {
+                _row = read(reader);
+            }
+#pragma warning disable CA1031 // Its own, and no other statement's.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                _unreadable = e;
+            }
+        }
+
+        public override void Complete() => _ = _unreadable is null ? _answer.TrySetResult(_row) : _answer.TrySetException(_unreadable);
 
         public override void Fail(Exception e) => _answer.TrySetException(e);
     }

@@ -60,6 +60,15 @@ public sealed class StatementGroupTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_answer_that_cannot_be_read_is_nobody_elses()
+    {
+        Task<string?>[] all = [.. Enumerable.Range(0, Many).Select(i => _database.FirstOrDefault("select $1::int", r => i == 100 ? r.GetString(0) : $"{r.GetInt32(0)}", CancellationToken.None, i))];
+
+        await Assert.ThrowsAsync<InvalidCastException>(() => all[100]);
+        Assert.Equal(Enumerable.Range(0, Many).Where(i => i != 100).Select(i => $"{i}"), await Task.WhenAll(all.Where((_, i) => i != 100)));
+    }
+
+    [Fact]
     public async Task One_that_waits_for_a_lock_keeps_no_other_waiting()
     {
         await InsertAsync(0);
