@@ -86,11 +86,17 @@ public sealed partial class ContainerEngine
             NetworkResponse[] named = [.. all.Where(network => network.Name == job.Name).OrderBy(network => IsOwn(network.Labels) ? 0 : 1).ThenBy(network => network.Created).ThenBy(network => network.ID, StringComparer.Ordinal)];
             if (named.Length > 0)
             {
-                // The engine lets two that ask at once have the same name, and then starts nothing in either: everybody keeps the oldest.
+                // The engine lets two that ask at once have the same name, and then starts nothing in either: everybody keeps the oldest, or
+                // the one in which somebody who did not see the oldest yet has started the gate.
+                NetworkResponse? kept = named.FirstOrDefault(network => IsOwn(network.Labels));
                 foreach (NetworkResponse twin in named.Skip(1).Where(network => IsOwn(network.Labels)))
-                    await _api.RemoveNetworkAsync(twin.ID, cancellationToken);
+                {
+                    if (!await _api.RemoveNetworkAsync(twin.ID, cancellationToken) && await _api.RemoveNetworkAsync(kept!.ID, cancellationToken))
+                        kept = twin;
+                }
+
                 return (
-                    named.FirstOrDefault(network => IsOwn(network.Labels)),
+                    kept,
                     all.SelectMany(network => network.IPAM?.Config ?? []).Select(config => IPAddress.TryParse(config.Gateway, out IPAddress? address) ? address : null).OfType<IPAddress>());
             }
 
@@ -218,7 +224,10 @@ public sealed partial class ContainerEngine
         if (await FindOwnAsync(GateOf(name), cancellationToken) is { } gateId)
             await _api.RemoveAsync(gateId, cancellationToken);
         foreach (NetworkResponse network in (await _api.ListNetworksAsync(cancellationToken)).Where(network => network.Name == name && IsOwn(network.Labels)))
-            await _api.RemoveNetworkAsync(network.ID, cancellationToken);
+        {
+            if (!await _api.RemoveNetworkAsync(network.ID, cancellationToken))
+                throw OsaException.Unavailable($"the network of container {name} is still in use");
+        }
     }
 
     // In a container of its own the node sees the container's: the machine's are in the policy then, as far as they are public.

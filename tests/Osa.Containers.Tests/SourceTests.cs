@@ -213,6 +213,34 @@ public sealed class SourceTests(EngineFixture host)
     }
 
     [Fact]
+    public async Task Of_two_networks_of_one_source_the_one_in_use_is_kept()
+    {
+        ContainerJob neighbour = host.SourceJob(Hangs);
+        await host.PrepareAsync(neighbour);
+        ContainerJob job = host.SourceJob("""{"do":"progress","count":1}""");
+        await host.PrepareAsync(job);
+        IDictionary<string, string> labels = (await host.Docker.Networks.InspectNetworkAsync(job.Name)).Labels;
+        await host.Engine.RemoveAsync(job.Name, null, default);
+        var twins = new List<string>();
+        for (int i = 0; i < 2; i++)
+        {
+            twins.Add((await host.Docker.Networks.CreateNetworkAsync(new NetworksCreateParameters { Name = job.Name, Driver = "bridge", Labels = labels })).ID);
+        }
+
+        await host.Docker.Networks.ConnectNetworkAsync(twins[1], new NetworkConnectParameters { Container = neighbour.Name + "-gate" });
+
+        PreparedContainer container = Assert.IsType<PreparedContainer>(await host.Engine.PrepareAsync(job, default));
+        Assert.Equal(twins[1], Assert.Single(await host.Docker.Networks.ListNetworksAsync(), network => network.Name == job.Name).ID);
+        Assert.Single((await host.RunAsync(container)).Progress);
+
+        await host.Docker.Networks.DisconnectNetworkAsync(twins[1], new NetworkDisconnectParameters { Container = neighbour.Name + "-gate" });
+        await host.Engine.RemoveAsync(job.Name, container.Id, default);
+        await host.Engine.RemoveAsync(neighbour.Name, null, default);
+        await AssertNothingIsLeftAsync(job);
+        await AssertNothingIsLeftAsync(neighbour);
+    }
+
+    [Fact]
     public async Task A_gate_that_cannot_close_its_network_off_starts_no_source()
     {
         // More rules than the kernel takes in one message.

@@ -168,18 +168,24 @@ internal sealed class EngineApi(Uri endpoint, TimeSpan requestTimeout, TimeProvi
     public Task<IList<NetworkResponse>> ListNetworksAsync(CancellationToken cancellationToken) =>
         CallAsync("list networks", (client, token) => client.Networks.ListNetworksAsync(new NetworksListParameters(), token), cancellationToken);
 
-    /// <summary>Removes a network that no container uses; nothing happens to one that is gone.</summary>
-    public Task RemoveNetworkAsync(string networkId, CancellationToken cancellationToken) => CallAsync(
+    /// <summary>Removes a network; nothing happens to one that is gone.</summary>
+    /// <returns>False where a container is in it.</returns>
+    public Task<bool> RemoveNetworkAsync(string networkId, CancellationToken cancellationToken) => CallAsync(
         "remove a network",
         async (client, token) =>
         {
             try
             {
                 await client.Networks.DeleteNetworkAsync(networkId, token);
+                return true;
             }
             catch (DockerApiException e) when (e.StatusCode == HttpStatusCode.NotFound)
             {
-                // Gone is what was asked for.
+                return true;
+            }
+            catch (DockerApiException e) when (Message(e).Contains("active endpoints", StringComparison.Ordinal))
+            {
+                return false;
             }
         },
         cancellationToken);
