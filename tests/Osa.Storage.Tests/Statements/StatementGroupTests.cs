@@ -71,15 +71,10 @@ public sealed class StatementGroupTests : IAsyncLifetime
     [Fact]
     public async Task One_that_waits_for_a_lock_keeps_no_other_waiting()
     {
-        await InsertAsync(0);
         await using NpgsqlConnection other = await _connections.OpenConnectionAsync();
-        await using NpgsqlTransaction transaction = await other.BeginTransactionAsync();
-        await using (var take = new NpgsqlCommand("update kept set n = 1 where id = 0", other))
-        {
-            await take.ExecuteNonQueryAsync();
-        }
+        await using NpgsqlTransaction transaction = await TakeRowAsync(other);
 
-        Task<string?> waiting = _database.FirstOrDefault("update kept set n = n + 1 where id = $1 returning n::text", r => r.GetString(0), CancellationToken.None, 0);
+        Task<string?> waiting = AddAsync();
         await Task.WhenAll(Enumerable.Range(1, Many).Select(i => InsertAsync(i))).WaitAsync(TimeSpan.FromSeconds(1.5));
         Assert.False(waiting.IsCompleted);
 
@@ -90,16 +85,10 @@ public sealed class StatementGroupTests : IAsyncLifetime
     [Fact]
     public async Task A_lock_that_is_held_for_too_long_is_said()
     {
-        await InsertAsync(0);
         await using NpgsqlConnection other = await _connections.OpenConnectionAsync();
-        await using NpgsqlTransaction transaction = await other.BeginTransactionAsync();
-        await using (var take = new NpgsqlCommand("update kept set n = 1 where id = 0", other))
-        {
-            await take.ExecuteNonQueryAsync();
-        }
+        await using NpgsqlTransaction transaction = await TakeRowAsync(other);
 
-        OsaException refused = await Assert.ThrowsAsync<OsaException>(
-            () => _database.FirstOrDefault("update kept set n = n + 1 where id = $1 returning n::text", r => r.GetString(0), CancellationToken.None, 0).WaitAsync(Deadline));
+        OsaException refused = await Assert.ThrowsAsync<OsaException>(() => AddAsync().WaitAsync(Deadline));
         Assert.Equal(ErrorCode.Aborted, refused.Code);
     }
 
@@ -127,6 +116,19 @@ public sealed class StatementGroupTests : IAsyncLifetime
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given.WaitAsync(Deadline));
     }
+
+    /// <summary>A transaction that holds row 0, in which it has set 1.</summary>
+    private async Task<NpgsqlTransaction> TakeRowAsync(NpgsqlConnection connection)
+    {
+        await InsertAsync(0);
+        NpgsqlTransaction transaction = await connection.BeginTransactionAsync();
+        await using var take = new NpgsqlCommand("update kept set n = 1 where id = 0", connection);
+        await take.ExecuteNonQueryAsync();
+        return transaction;
+    }
+
+    private Task<string?> AddAsync() =>
+        _database.FirstOrDefault("update kept set n = n + 1 where id = 0 returning n::text", r => r.GetString(0), CancellationToken.None);
 
     private Task<string?> InsertAsync(int id) =>
         _database.FirstOrDefault("insert into kept (id, n) values ($1, 0) returning id::text", r => r.GetString(0), CancellationToken.None, id);
