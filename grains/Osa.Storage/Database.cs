@@ -7,6 +7,7 @@ namespace Osa.Storage;
 public sealed class Database : IAsyncDisposable
 {
     private readonly NpgsqlDataSource _short;
+    private readonly NpgsqlDataSource _queries;
     private readonly NpgsqlDataSource _bulk;
     private readonly NpgsqlDataSource _together;
     private readonly StatementGroup _group;
@@ -21,6 +22,8 @@ public sealed class Database : IAsyncDisposable
         _together = Build(connectionString, session, maxPoolSize: StatementGroup.AtOnce, statementTimeout: TimeSpan.FromSeconds(30), lockTimeout: "50ms");
         _group = new StatementGroup(_together, _short, e => !IsOutage(e));
         _group.Start();
+        // What people ask for may take long: they wait for each other, and the node's own statements for none of them.
+        _queries = Build(connectionString, session, maxPoolSize: Math.Max(8, 2 * Environment.ProcessorCount), statementTimeout: TimeSpan.FromSeconds(30));
         // COPY and long reads have a cap of their own, and no statement timeout: a record may have millions of rows.
         _bulk = Build(connectionString, session, maxPoolSize: 8, statementTimeout: TimeSpan.Zero);
     }
@@ -31,6 +34,10 @@ public sealed class Database : IAsyncDisposable
     /// <summary>One statement, or several that need no transaction.</summary>
     /// <exception cref="OsaException">Unavailable or Aborted, for everything that PostgreSQL can answer.</exception>
     public Task<T> Run<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Run(_short, work, cancellation);
+
+    /// <summary>A query that somebody wrote, on a pool of its own.</summary>
+    /// <exception cref="OsaException">Unavailable or Aborted, for everything that PostgreSQL can answer.</exception>
+    public Task<T> Query<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Run(_queries, work, cancellation);
 
     /// <summary>The first row of one statement that needs no transaction, or null; at busy moments together with those of others (<see cref="StatementGroup"/>).</summary>
     /// <param name="parameters">Its <c>$1</c>, <c>$2</c>, ...</param>
@@ -61,6 +68,7 @@ public sealed class Database : IAsyncDisposable
         _group.Stop();
         await _together.DisposeAsync();
         await _short.DisposeAsync();
+        await _queries.DisposeAsync();
         await _bulk.DisposeAsync();
     }
 

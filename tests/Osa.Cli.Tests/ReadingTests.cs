@@ -73,21 +73,16 @@ public sealed class ReadingTests
         {
             Columns =
             {
-                new Column { Name = "record_srn" }, new Column { Name = "sequence" }, new Column { Name = "length" }, new Column { Name = "mass" }, new Column { Name = "composition" }, new Column { Name = "note" },
-                new Column { Name = "empty" }, new Column { Name = "lines" },
+                Text("record_srn"), Text("sequence"), new Column { Name = "length", Type = "integer" }, new Column { Name = "mass", Type = "number" }, new Column { Name = "composition", Type = "object" },
+                Text("note"), Text("empty"), Text("lines"),
             },
-            Rows =
+            Values =
             {
-                new QueryRow
-                {
-                    Values =
-                    {
-                        new FeatureValue { Text = Srn }, new FeatureValue { Text = "MALW" }, new FeatureValue { Integer = long.MaxValue }, new FeatureValue { Number = 0.1 }, new FeatureValue { Json = """{"A":1}""" },
-                        new FeatureValue(), new FeatureValue { Text = "" }, new FeatureValue { Text = "one,\n\"two\"" },
-                    },
-                },
+                new ColumnValues { Texts = { Srn } }, new ColumnValues { Texts = { "MALW" } }, new ColumnValues { Integers = { long.MaxValue } }, new ColumnValues { Numbers = { 0.1 } },
+                new ColumnValues { Texts = { """{"A":1}""" } }, new ColumnValues { Texts = { "" }, Nulls = { 0 } }, new ColumnValues { Texts = { "" } }, new ColumnValues { Texts = { "one,\n\"two\"" } },
             },
         };
+        static Column Text(string name) => new() { Name = name, Type = "string" };
         var asked = new List<QueryRequest>();
         await using var node = await ScriptedNode.StartAsync(script => script.Unary<QueryRequest, QueryPage>("Queries/Rows", request =>
         {

@@ -88,7 +88,7 @@ public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : ICla
         var query = new QueryRequest { Source = Source, Sort = { new SortKey { Column = "score" } }, PageSize = 5 };
         QueryPage first = await door.Queries.RowsAsync(query);
         query.Cursor = first.NextCursor;
-        Assert.Equal(5, (await door.Queries.RowsAsync(query)).Rows.Count);
+        Assert.All((await door.Queries.RowsAsync(query)).Values, c => Assert.Equal(5, c.Texts.Count + c.Integers.Count + c.Numbers.Count + c.Booleans.Count + c.DateTimes.Count));
 
         query.Sort[0].Descending = true;
         string other = await Door.RefusedAsync(StatusCode.InvalidArgument, () => door.Queries.RowsAsync(query).ResponseAsync);

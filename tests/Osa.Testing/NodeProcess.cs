@@ -24,6 +24,9 @@ public sealed record NodeSetup(string Data, string? Database = null)
     /// <summary>Its lines count as covered when coverage is measured, which costs it a third of its speed.</summary>
     public bool IsCovered { get; init; }
 
+    /// <summary>Faults may be armed; each point then looks for one.</summary>
+    public bool HasFaultPoints { get; init; } = true;
+
     /// <summary>Further variables, <c>OSA_…</c>.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
@@ -101,7 +104,7 @@ public sealed class NodeProcess : IAsyncDisposable
             ["OSA_ROLES"] = setup.Roles,
             ["OSA_PROBE"] = probe,
             ["OSA_PROBE_SECONDS"] = setup.ProbeSeconds.ToString(CultureInfo.InvariantCulture),
-            ["OSA_FAULTS"] = faults,
+            ["OSA_FAULTS"] = setup.HasFaultPoints ? faults : null,
         }.Concat(setup.Environment.Select(e => new KeyValuePair<string, string?>(e.Key, e.Value))))
         {
             start.Environment[name] = value;

@@ -32,8 +32,6 @@ public record TypedRow(IReadOnlyList<Column> Columns, IReadOnlyList<object?> Val
         }
     }
 
-    internal static IReadOnlyList<TypedRow> Of(IReadOnlyList<Column> columns, IEnumerable<QueryRow> rows) => [.. rows.Select(row => new TypedRow(columns, Typed(columns, row.Values)))];
-
     private protected static object?[] Typed(IReadOnlyList<Column> columns, IReadOnlyList<FeatureValue> values)
     {
         if (values.Count != columns.Count)
@@ -57,16 +55,13 @@ public record TypedRow(IReadOnlyList<Column> Columns, IReadOnlyList<object?> Val
             return value.KindCase switch
             {
                 FeatureValue.KindOneofCase.None => null,
-                FeatureValue.KindOneofCase.Text when column.Format == "date" =>
-                    DateOnly.ParseExact(value.Text, "yyyy-MM-dd", CultureInfo.InvariantCulture),
-                FeatureValue.KindOneofCase.Text when column.Format == "uuid" => Guid.ParseExact(value.Text, "D"),
-                FeatureValue.KindOneofCase.Text => value.Text,
+                FeatureValue.KindOneofCase.Text => OfText(column, value.Text),
                 FeatureValue.KindOneofCase.Integer => value.Integer,
                 FeatureValue.KindOneofCase.Number => value.Number,
                 FeatureValue.KindOneofCase.Boolean => value.Boolean,
                 FeatureValue.KindOneofCase.DateTime =>
                     DateTimeOffset.Parse(value.DateTime, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal),
-                FeatureValue.KindOneofCase.Json => JsonNode.Parse(value.Json),
+                FeatureValue.KindOneofCase.Json => OfText(column, value.Json),
                 _ => throw new FormatException($"unknown kind {value.KindCase}"),
             };
         }
@@ -75,6 +70,16 @@ public record TypedRow(IReadOnlyList<Column> Columns, IReadOnlyList<object?> Val
             throw new OsaClientException(StatusCode.DataLoss, $"column {column.Name}: {error.Message}", null, error);
         }
     }
+
+    /// <exception cref="FormatException">Not as the column's format has it.</exception>
+    /// <exception cref="JsonException">No JSON where the column has arrays or objects.</exception>
+    internal static object? OfText(Column column, string text) => (column.Type, column.Format) switch
+    {
+        ("array" or "object", _) => JsonNode.Parse(text),
+        (_, "date") => DateOnly.ParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture),
+        (_, "uuid") => Guid.ParseExact(text, "D"),
+        _ => text,
+    };
 }
 
 /// <summary>One row of a feature table.</summary>

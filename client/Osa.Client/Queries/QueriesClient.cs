@@ -28,7 +28,7 @@ public sealed class QueriesClient
                 var request = query.Clone();
                 request.Cursor = cursor;
                 var page = await calls.UnaryAsync(options => client.RowsAsync(request, options), token);
-                return (TypedRow.Of(page.Columns, page.Rows), page.NextCursor);
+                return (AnswerRows.Of(page.Columns, page.Values), page.NextCursor);
             },
             cancellationToken);
 
@@ -38,7 +38,7 @@ public sealed class QueriesClient
     public async Task<IReadOnlyList<TypedRow>> AggregateAsync(AggregateRequest request, CancellationToken cancellationToken = default)
     {
         var groups = await calls.UnaryAsync(options => client.AggregateAsync(request, options), cancellationToken);
-        return TypedRow.Of(groups.Columns, groups.Rows);
+        return AnswerRows.Of(groups.Columns, groups.Values);
     }
 
     /// <summary>Writes everything that a query selects to <paramref name="destination"/>.</summary>

@@ -41,7 +41,7 @@ public sealed class FeatureRows(Database database)
     {
         int wanted = Cursor.PageSize(pageSize, DefaultPageSize, MaxPageSize);
         long after = Cursor.DecodeLong(cursor) ?? 0;
-        return database.Run(c => PageAsync(c, caller, table, recordSrn, wanted, after, cancellationToken), cancellationToken);
+        return database.Query(c => PageAsync(c, caller, table, recordSrn, wanted, after, cancellationToken), cancellationToken);
     }
 
     private static async Task<FeatureRowPage> PageAsync(

@@ -13,9 +13,9 @@ namespace Osa.Storage.Queries;
 /// <summary>A column of an answer.</summary>
 public sealed record ResultColumn(string Name, JsonType Type, string? Format, bool Required);
 
-/// <param name="Rows">Values in the order of the columns, as <see cref="FeatureRow"/> has them.</param>
+/// <param name="Values">One for each of the columns.</param>
 /// <param name="NextCursor">Null on the last page.</param>
-public sealed record QueryPage(IReadOnlyList<ResultColumn> Columns, IReadOnlyList<object?[]> Rows, string? NextCursor);
+public sealed record QueryPage(IReadOnlyList<ResultColumn> Columns, IReadOnlyList<ColumnValues> Values, string? NextCursor);
 
 /// <summary>Queries over feature tables and records: pages, counts and groups, of what the caller may see.</summary>
 public sealed class QueryStore(Database database, FeatureTables tables, ConventionStore conventions, TimeProvider time)
@@ -48,8 +48,8 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         string binding = QueryCursor.Bind(query, caller.Role.ToString());
         QueryCursor? at = QueryCursor.Decode(cursor, binding, keys);
         int phases = keys is [{ IsNullable: true }] ? 2 : 1;
-        FeatureColumnType[] types = [.. selected.Select(c => c.StoredAs)];
-        var rows = new List<object?[]>();
+        ColumnValues[] values = [.. selected.Select(c => new ColumnValues(c.StoredAs))];
+        int rows = 0;
         long bytes = 0;
         bool more = false;
         await Timed(
@@ -57,7 +57,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
             {
                 for (int phase = at?.Phase ?? 0; phase < phases && !more; phase++)
                 {
-                    if (rows.Count >= wanted)
+                    if (rows >= wanted)
                     {
                         // The first phase ended with the page: whatever the second has is on the next one.
                         more = true;
@@ -67,7 +67,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
                     bool ended = false;
                     while (!ended && !more)
                     {
-                        int portion = Math.Min(wanted - rows.Count, rows.Count == 0 ? FirstPortion : (int)Math.Max(1, (FeatureRows.MaxPageBytes - bytes) / Math.Max(1, bytes / rows.Count)));
+                        int portion = Math.Min(wanted - rows, rows == 0 ? FirstPortion : (int)Math.Max(1, (FeatureRows.MaxPageBytes - bytes) / Math.Max(1, bytes / rows)));
                         var sql = new QuerySql(columns, literals: false);
                         await using NpgsqlCommand command = sql.Command(c, Page(columns, sql, caller, query, selected, keys, phase, phases, at?.Phase == phase ? at : null, portion + 1));
                         await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellation);
@@ -81,28 +81,26 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
                                 break;
                             }
 
-                            object?[] row = new object?[types.Length];
-                            for (int i = 0; i < row.Length; i++)
+                            for (int i = 0; i < values.Length; i++)
                             {
-                                row[i] = StoredValue.Read(reader, i, types[i]);
-                                bytes += StoredValue.Size(row[i]);
+                                bytes += values[i].Add(reader, i);
                             }
 
-                            rows.Add(row);
+                            rows++;
                             if (read == portion - 1)
                             {
-                                at = new QueryCursor(phase, [.. keys.Select((key, i) => StoredValue.Read(reader, row.Length + i, key.StoredAs))], reader.GetInt64(row.Length + keys.Count));
+                                at = new QueryCursor(phase, [.. keys.Select((key, i) => StoredValue.Read(reader, values.Length + i, key.StoredAs))], reader.GetInt64(values.Length + keys.Count));
                             }
                         }
 
-                        more = !ended && (rows.Count >= wanted || bytes >= FeatureRows.MaxPageBytes);
+                        more = !ended && (rows >= wanted || bytes >= FeatureRows.MaxPageBytes);
                     }
                 }
 
                 return true;
             },
             cancellation);
-        return new QueryPage([.. selected.Select(Result)], rows, more ? at!.Encode(binding) : null);
+        return new QueryPage([.. selected.Select(Result)], values, more ? at!.Encode(binding) : null);
     }
 
     /// <summary>How many rows, counted, or as PostgreSQL guesses them.</summary>
@@ -150,11 +148,11 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         ];
         string groups = groupBy.Count == 0 ? "" : $" group by {string.Join(", ", Enumerable.Range(1, groupBy.Count))} order by {string.Join(", ", Enumerable.Range(1, groupBy.Count))}";
         string statement = $"select {string.Join(", ", selected.Select(s => s.Sql))} {FromWhere(columns, sql, caller, filter)}{groups} limit {MaxGroups + 1}";
-        List<object?[]> rows = await Timed(
-            c => sql.Command(c, statement).ToList(r => (object?[])[.. selected.Select((s, i) => StoredValue.Read(r, i, FeatureColumnTypes.Of(s.Column.Type, s.Column.Format)))], cancellation), cancellation);
+        ColumnValues[] values = [.. selected.Select(s => new ColumnValues(FeatureColumnTypes.Of(s.Column.Type, s.Column.Format)))];
+        List<int> rows = await Timed(c => sql.Command(c, statement).ToList(r => values.Select((v, i) => v.Add(r, i)).Sum(), cancellation), cancellation);
         return rows.Count > MaxGroups
             ? throw new OsaException(ErrorCode.ResourceExhausted, $"There are more than {MaxGroups:N0} groups: filter more, or group by something coarser")
-            : new QueryPage([.. selected.Select(s => s.Column)], rows, null);
+            : new QueryPage([.. selected.Select(s => s.Column)], values, null);
     }
 
     /// <summary>The statement of an export, without parameters.</summary>
@@ -331,7 +329,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
 
     private static ResultColumn Result(QueryColumn column) => new(column.Name, column.Type, column.Format, !column.IsNullable);
 
-    private Task<T> Timed<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => database.Run(
+    private Task<T> Timed<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => database.Query(
         async c =>
         {
             try

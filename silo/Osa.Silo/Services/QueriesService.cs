@@ -1,3 +1,4 @@
+using System.Globalization;
 using Google.Protobuf;
 using Grpc.Core;
 using Osa.Domain.Errors;
@@ -5,9 +6,11 @@ using Osa.Domain.Names;
 using Osa.Silo.Access;
 using Osa.Storage.Queries;
 using Osa.V1;
+using ColumnValues = Osa.Storage.Queries.ColumnValues;
 using ExportFormat = Osa.Storage.Queries.ExportFormat;
 using QueryPage = Osa.Storage.Queries.QueryPage;
 using QuerySource = Osa.Storage.Queries.QuerySource;
+using SortKey = Osa.V1.SortKey;
 
 namespace Osa.Silo.Services;
 
@@ -24,7 +27,7 @@ public sealed class QueriesService(QueryStore queries, QueryExport exports) : Qu
     {
         Query query = new(Source(request.Source), Condition(request.Filter), Sort(request.Sort), request.Select);
         QueryPage page = await queries.PageAsync(CallerInterceptor.CallerOf(context), query, request.PageSize, request.Cursor, context.CancellationToken);
-        return new V1.QueryPage { Columns = { page.Columns.Select(Message) }, Rows = { page.Rows.Select(Message) }, NextCursor = page.NextCursor ?? "" };
+        return new V1.QueryPage { Columns = { page.Columns.Select(Message) }, Values = { page.Values.Select(Message) }, NextCursor = page.NextCursor ?? "" };
     }
 
     public override async Task<CountResponse> Count(CountRequest request, ServerCallContext context) => new()
@@ -38,7 +41,7 @@ public sealed class QueriesService(QueryStore queries, QueryExport exports) : Qu
         QueryPage groups = await queries.AggregateAsync(
             CallerInterceptor.CallerOf(context), Source(request.Source), Condition(request.Filter), request.GroupBy,
             [.. request.Aggregates.Select(a => new QueryAggregate(a.Function, a.Column.Length == 0 ? null : a.Column))], context.CancellationToken);
-        return new AggregateResponse { Columns = { groups.Columns.Select(Message) }, Rows = { groups.Rows.Select(Message) } };
+        return new AggregateResponse { Columns = { groups.Columns.Select(Message) }, Values = { groups.Values.Select(Message) } };
     }
 
     public override async Task Export(ExportRequest request, IServerStreamWriter<ExportPart> responseStream, ServerCallContext context)
@@ -94,12 +97,42 @@ public sealed class QueriesService(QueryStore queries, QueryExport exports) : Qu
         FeatureValue.KindOneofCase.Number => value.Number,
         FeatureValue.KindOneofCase.Boolean => value.Boolean,
         FeatureValue.KindOneofCase.DateTime when DateTimeOffset.TryParse(
-            value.DateTime, System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out DateTimeOffset time) => time.UtcDateTime,
+            value.DateTime, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time) => time.UtcDateTime,
         FeatureValue.KindOneofCase.DateTime => throw OsaException.Invalid(path, "date_time", "is not an instant such as 2026-01-31T12:00:00Z"),
         _ => throw OsaException.Invalid(path, "type", "is no value to compare with; null has an operator of its own"),
     };
 
     private static Column Message(ResultColumn column) => new() { Name = column.Name, Type = WireName.Of(column.Type), Format = column.Format ?? "", Required = column.Required };
 
-    private static QueryRow Message(object?[] row) => new() { Values = { row.Select(FeaturesService.Message) } };
+    private static V1.ColumnValues Message(ColumnValues column)
+    {
+        var message = new V1.ColumnValues();
+        message.Nulls.AddRange(column.Nulls.Select(row => (uint)row));
+        switch (column.Values)
+        {
+            case List<string> texts:
+                message.Texts.AddRange(texts);
+                break;
+            case List<long> integers:
+                message.Integers.AddRange(integers);
+                break;
+            case List<double> numbers:
+                message.Numbers.AddRange(numbers);
+                break;
+            case List<bool> booleans:
+                message.Booleans.AddRange(booleans);
+                break;
+            case List<DateTime> times:
+                message.DateTimes.AddRange(times.Select(time => (time - DateTime.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond));
+                break;
+            case List<DateOnly> dates:
+                message.Texts.AddRange(dates.Select(date => date.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)));
+                break;
+            case List<Guid> ids:
+                message.Texts.AddRange(ids.Select(id => id.ToString("D")));
+                break;
+        }
+
+        return message;
+    }
 }

@@ -37,7 +37,7 @@ internal sealed class NodeBench : IAsyncDisposable
         var data = new TempDirectory();
         PostgresServer postgres = await PostgresServer.StartAsync(durable: true);
         string database = await postgres.NewDatabaseAsync();
-        NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path, database) { ProbeSeconds = probeSeconds });
+        NodeProcess node = await NodeProcess.StartAsync(new NodeSetup(data.Path, database) { ProbeSeconds = probeSeconds, HasFaultPoints = false });
         var bench = new NodeBench(data, postgres, database, node);
         await node.WaitForEngineAsync();
         await bench.RegisterAsync(Convention, null, new JsonObject { ["timeout_seconds"] = 60, ["memory"] = "64m", ["cpu"] = "1.0" });
@@ -83,7 +83,7 @@ internal sealed class NodeBench : IAsyncDisposable
         await _node.KillAsync();
         await _node.DisposeAsync();
         long started = System.Diagnostics.Stopwatch.GetTimestamp();
-        _node = await NodeProcess.StartAsync(new NodeSetup(_data.Path, Database) { ProbeSeconds = probeSeconds });
+        _node = await NodeProcess.StartAsync(new NodeSetup(_data.Path, Database) { ProbeSeconds = probeSeconds, HasFaultPoints = false });
         TimeSpan took = System.Diagnostics.Stopwatch.GetElapsedTime(started);
         Client = _node.Client();
         return took;
