@@ -55,7 +55,7 @@ internal static class AnswerRows
                 rows[row][at] = nulls is not null && nulls.Contains((uint)row) ? null : Value(column, values, row);
             }
         }
-        catch (Exception error) when (error is FormatException or JsonException or ArgumentOutOfRangeException)
+        catch (Exception error) when (error is FormatException or JsonException or ArgumentOutOfRangeException or OverflowException)
         {
             throw new OsaClientException(StatusCode.DataLoss, $"column {column.Name}: {error.Message}", null, error);
         }
