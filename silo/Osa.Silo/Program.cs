@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Osa.Domain.Errors;
 using Osa.Silo.Access;
 using Osa.Silo.Hosting;
@@ -45,7 +47,16 @@ internal static partial class Program
             }
 
             WebApplication app = NodeHost.Build(builder, options, key, connection, node, blobs);
-            await app.StartAsync();
+            try
+            {
+                await app.StartAsync();
+            }
+            catch (Exception e) when (e is SocketException or AddressInUseException or IOException { InnerException: AddressInUseException })
+            {
+                await app.DisposeAsync();
+                throw OsaException.Unavailable($"{e.Message.TrimEnd('.')}: stop what listens there, or choose another address with OSA_LISTEN, OSA_OPERATIONS or OSA_SILO_PORT", e);
+            }
+
             LogReady(logger, options.Listen, node.Domain, options.Roles, options.Data);
             using var stopping = new CancellationTokenSource();
             Task database = postgres?.KeepRunningAsync(TimeProvider.System, stopping.Token) ?? Task.CompletedTask;

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using Osa.Testing;
 
@@ -40,6 +42,20 @@ public sealed class StartTests(SharedNode shared)
         using var data = new TempDirectory();
 
         await IsRefusedAsync(data, "would carry tokens in the clear", "use https with a certificate, or a loopback address", ("OSA_LISTEN", "http://0.0.0.0:7499"));
+    }
+
+    [Theory]
+    [InlineData("OSA_LISTEN")]
+    [InlineData("OSA_OPERATIONS")]
+    [InlineData("OSA_SILO_PORT")]
+    public async Task An_address_that_is_taken_does_not_start(string setting)
+    {
+        using var data = new TempDirectory();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        int port = ((IPEndPoint)taken.LocalEndpoint).Port;
+
+        await IsRefusedAsync(data, "ddress already in use", "another address with OSA_LISTEN, OSA_OPERATIONS or OSA_SILO_PORT", (setting, setting == "OSA_SILO_PORT" ? $"{port}" : $"http://127.0.0.1:{port}"));
     }
 
     [Fact]

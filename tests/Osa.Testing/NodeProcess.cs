@@ -101,6 +101,7 @@ public sealed class NodeProcess : IAsyncDisposable
             ["OSA_DATA"] = setup.Data,
             ["OSA_DATABASE"] = setup.Database,
             ["OSA_LISTEN"] = address.ToString(),
+            ["OSA_SILO_PORT"] = FreePort.Next().ToString(CultureInfo.InvariantCulture),
             ["OSA_ROLES"] = setup.Roles,
             ["OSA_PROBE"] = probe,
             ["OSA_PROBE_SECONDS"] = setup.ProbeSeconds.ToString(CultureInfo.InvariantCulture),

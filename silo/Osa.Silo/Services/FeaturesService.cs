@@ -62,7 +62,7 @@ public sealed class FeaturesService(FeatureTables tables, FeatureRows rows) : V1
         Values = { row.Values.Select(Message) },
     };
 
-    internal static FeatureValue Message(object? value) => value switch
+    private static FeatureValue Message(object? value) => value switch
     {
         null => new FeatureValue(),
         string text => new FeatureValue { Text = text },
