@@ -29,6 +29,9 @@ public sealed partial class ContainerEngine : IAsyncDisposable
         _scratch = new ScratchArea(options.ScratchDirectory, options.DataDirectory, options.HostDataDirectory);
     }
 
+    /// <summary>Asks the engine whether it is there.</summary>
+    public Task PingAsync(CancellationToken cancellationToken) => _api.CallAsync("answer", (client, token) => client.System.PingAsync(token), cancellationToken);
+
     /// <summary>Asks the engine what it is; always a request.</summary>
     public async Task<EngineDescription> DescribeAsync(CancellationToken cancellationToken)
     {

@@ -11,27 +11,26 @@ namespace Osa.Grains;
 internal sealed class TurnQueue(TimeProvider time, Func<Flow, int>? held = null)
 {
     private static readonly TimeSpan Forgotten = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Tidying = TimeSpan.FromSeconds(1);
 
-    // In order of arrival.
-    private readonly LinkedList<Waiter> _line = [];
+    // Each in order of arrival; none is empty.
+    private readonly Dictionary<Flow, LinkedList<Waiter>> _lines = [];
+    private readonly Dictionary<string, LinkedListNode<Waiter>> _tickets = new(StringComparer.Ordinal);
+    private long _arrivals;
+    private long _tidied = time.GetTimestamp();
 
     /// <summary>The place of a ticket, from 0; a new ticket is put behind all others of its flow.</summary>
     public int Place(string ticket, Flow flow = default)
     {
-        for (LinkedListNode<Waiter>? node = _line.First; node is not null;)
+        Tidy(ticket);
+        if (!_tickets.ContainsKey(ticket))
         {
-            LinkedListNode<Waiter>? next = node.Next;
-            if (node.Value.Ticket != ticket && !node.Value.IsWaiting && time.GetElapsedTime(node.Value.LeftAt) >= Forgotten)
+            if (!_lines.TryGetValue(flow, out LinkedList<Waiter>? line))
             {
-                _line.Remove(node);
+                _lines.Add(flow, line = []);
             }
 
-            node = next;
-        }
-
-        if (Find(ticket) is null)
-        {
-            _line.AddLast(new Waiter(ticket, flow, time.GetTimestamp()));
+            _tickets.Add(ticket, line.AddLast(new Waiter(ticket, flow, _arrivals++, time.GetTimestamp())));
         }
 
         return InTurn().TakeWhile(w => w.Ticket != ticket).Count();
@@ -39,11 +38,7 @@ internal sealed class TurnQueue(TimeProvider time, Func<Flow, int>? held = null)
 
     public void Leave(string ticket)
     {
-        if (Find(ticket) is { } waiter)
-        {
-            _line.Remove(waiter);
-        }
-
+        Remove(ticket);
         Move();
     }
 
@@ -53,10 +48,12 @@ internal sealed class TurnQueue(TimeProvider time, Func<Flow, int>? held = null)
     /// <summary>Until this ticket is woken, or <paramref name="atMost"/>.</summary>
     public async Task WaitAsync(string ticket, TimeSpan atMost, CancellationToken cancellation)
     {
-        if (Find(ticket) is not { } waiter)
+        if (!_tickets.TryGetValue(ticket, out LinkedListNode<Waiter>? its))
         {
             return;
         }
+
+        Waiter waiter = its.Value;
 
         try
         {
@@ -72,35 +69,63 @@ internal sealed class TurnQueue(TimeProvider time, Func<Flow, int>? held = null)
         }
     }
 
-    // The n-th of a flow has its turn when the flow would hold n more than now.
+    // The n-th of a flow has its turn when the flow would hold n more than now. Thousands may wait: whoever looks for the first reads no further.
     private IEnumerable<Waiter> InTurn()
     {
-        if (held is null)
+        List<(LinkedListNode<Waiter> Next, int Holds)> heads = [.. _lines.Select(l => (l.Value.First!, held?.Invoke(l.Key) ?? 0))];
+        while (heads.Count > 0)
         {
-            return _line;
-        }
-
-        var holds = new Dictionary<Flow, int>();
-        return _line
-            .Select((waiter, arrival) =>
+            (int first, (LinkedListNode<Waiter> node, int holds)) = heads.Index().MinBy(h => (h.Item.Holds / (double)h.Item.Next.Value.Flow.Weight, -h.Item.Next.Value.Flow.Weight, h.Item.Next.Value.Arrival));
+            yield return node.Value;
+            if (node.Next is { } next)
             {
-                int before = holds.TryGetValue(waiter.Flow, out int counted) ? counted : held(waiter.Flow);
-                holds[waiter.Flow] = before + 1;
-                return (Waiter: waiter, Share: before / (double)waiter.Flow.Weight, Arrival: arrival);
-            })
-            .OrderBy(w => w.Share).ThenByDescending(w => w.Waiter.Flow.Weight).ThenBy(w => w.Arrival)
-            .Select(w => w.Waiter);
+                heads[first] = (next, holds + 1);
+            }
+            else
+            {
+                heads.RemoveAt(first);
+            }
+        }
     }
 
-    private Waiter? Find(string ticket) => _line.FirstOrDefault(w => w.Ticket == ticket);
+    private void Tidy(string asks)
+    {
+        if (time.GetElapsedTime(_tidied) < Tidying)
+        {
+            return;
+        }
 
-    private sealed class Waiter(string ticket, Flow flow, long now)
+        _tidied = time.GetTimestamp();
+        foreach (Waiter gone in _tickets.Values.Select(n => n.Value).Where(w => w.Ticket != asks && !w.IsWaiting && time.GetElapsedTime(w.LeftAt) >= Forgotten).ToList())
+        {
+            Remove(gone.Ticket);
+        }
+    }
+
+    private void Remove(string ticket)
+    {
+        if (!_tickets.Remove(ticket, out LinkedListNode<Waiter>? its))
+        {
+            return;
+        }
+
+        LinkedList<Waiter> line = its.List!;
+        line.Remove(its);
+        if (line.Count == 0)
+        {
+            _lines.Remove(its.Value.Flow);
+        }
+    }
+
+    private sealed class Waiter(string ticket, Flow flow, long arrival, long now)
     {
         private TaskCompletionSource? _sleep;
 
         public string Ticket => ticket;
 
         public Flow Flow => flow;
+
+        public long Arrival => arrival;
 
         public bool IsWaiting => _sleep is not null;
 

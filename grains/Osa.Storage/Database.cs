@@ -31,7 +31,7 @@ public sealed class Database : IAsyncDisposable
     /// <summary>The <c>application_name</c> of every session of this silo.</summary>
     public string Session { get; }
 
-    /// <summary>One statement, or several that need no transaction.</summary>
+    /// <summary>One statement, or several that need no transaction. A batch is one: PostgreSQL commits all of it or nothing.</summary>
     /// <exception cref="OsaException">Unavailable or Aborted, for everything that PostgreSQL can answer.</exception>
     public Task<T> Run<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellation) => Run(_short, work, cancellation);
 

@@ -34,14 +34,21 @@ internal static class Sql
         await using (command)
         {
             await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellation);
-            var rows = new List<T>();
-            while (await reader.ReadAsync(cancellation))
-            {
-                rows.Add(read(reader));
-            }
-
-            return rows;
+            return await reader.Rows(read, cancellation);
         }
+    }
+
+    /// <summary>The rows of the result where the reader stands; the next call, those of the next one.</summary>
+    public static async Task<List<T>> Rows<T>(this NpgsqlDataReader reader, Func<NpgsqlDataReader, T> read, CancellationToken cancellation)
+    {
+        var rows = new List<T>();
+        while (await reader.ReadAsync(cancellation))
+        {
+            rows.Add(read(reader));
+        }
+
+        await reader.NextResultAsync(cancellation);
+        return rows;
     }
 
     public static async Task<T?> FirstOrDefault<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancellation)

@@ -74,8 +74,7 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
                 WriteFile(Path.Combine(making, "gate"), default);
             if (job.Records is not null)
                 StageRecords(job.Records, Path.Combine(input, "records.jsonl"), Path.Combine(making, "files"));
-            WriteFile(Path.Combine(making, "staged.new"), marker.ToBytes());
-            File.Move(Path.Combine(making, "staged.new"), Path.Combine(making, "staged"));
+            WriteFile(Path.Combine(making, "staged"), marker.ToBytes());
             if (Posix.RenameNew(making, PathOf(job.Name)) == 0)
                 return (marker, true);
             int error = Marshal.GetLastPInvokeError();
@@ -98,9 +97,13 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
     /// <summary>The marker of a complete directory, or null.</summary>
     public StagedMarker? ReadMarker(string name)
     {
+        string path = Path.Combine(_root, name, "staged");
+        // Rarely there, and an exception costs more than to ask first.
+        if (!File.Exists(path))
+            return null;
         try
         {
-            return StagedMarker.Parse(File.ReadAllText(Path.Combine(_root, name, "staged")));
+            return StagedMarker.Parse(File.ReadAllText(path));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -166,7 +169,8 @@ internal sealed class ScratchArea(string root, string dataDirectory, string? hos
             return false;
         try
         {
-            Directory.Delete(path);
+            if (Directory.Exists(path))
+                Directory.Delete(path);
         }
         catch (DirectoryNotFoundException)
         {

@@ -18,6 +18,7 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
 {
     private const int Removers = 4;
     private static readonly TimeSpan Check = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Description = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Reaping = TimeSpan.FromSeconds(30);
 
     private readonly Channel<Removal> _removals = Channel.CreateUnbounded<Removal>();
@@ -57,17 +58,20 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
 
     private async Task ConnectAsync(CancellationToken stopping)
     {
+        long describedAt = 0;
         while (!stopping.IsCancellationRequested)
         {
             try
             {
-                EngineDescription description = await engine.DescribeAsync(stopping);
-                if (_state.Text != SiloRow.Ready || _state.Description?.EngineId != description.EngineId)
+                if (_state.Text == SiloRow.Ready && time.GetElapsedTime(describedAt) < Description)
                 {
-                    _state = new HostState("testing whether containers work here", description, null);
-                    await engine.SelfTestAsync(stopping);
-                    _state = new HostState(SiloRow.Ready, description, HostCapacity.Of(description, options));
-                    LogReady(logger, description.EngineId, description.Version, _state.Capacity!.Slots);
+                    // To describe itself an engine runs other programs, which takes a tenth of what a short hook takes.
+                    await engine.PingAsync(stopping);
+                }
+                else
+                {
+                    await DescribeAsync(stopping);
+                    describedAt = time.GetTimestamp();
                 }
             }
             catch (Exception away) when (!stopping.IsCancellationRequested)
@@ -85,6 +89,18 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
             }
 
             await PauseAsync(Check, stopping);
+        }
+    }
+
+    private async Task DescribeAsync(CancellationToken stopping)
+    {
+        EngineDescription description = await engine.DescribeAsync(stopping);
+        if (_state.Text != SiloRow.Ready || _state.Description?.EngineId != description.EngineId)
+        {
+            _state = new HostState("testing whether containers work here", description, null);
+            await engine.SelfTestAsync(stopping);
+            _state = new HostState(SiloRow.Ready, description, HostCapacity.Of(description, options));
+            LogReady(logger, description.EngineId, description.Version, _state.Capacity!.Slots);
         }
     }
 

@@ -101,7 +101,7 @@ public sealed partial class ValidationRunGrain : DrivenGrain, IValidationRunGrai
 
         long settling = _time.GetTimestamp();
         using var step = NodeTelemetry.Step("osa.verdict", RunId);
-        RunStatus? status = await _verdicts.SettleAsync(run.Fence, convention, (deposition, e) => LogDataError(_logger, e, RunId, deposition), cancellation);
+        RunStatus? status = await _verdicts.SettleAsync(run.Fence, convention, run.TrialJson is not null, (deposition, e) => LogDataError(_logger, e, RunId, deposition), cancellation);
         FaultPoint.Reached("verdict.committed");
         NodeTelemetry.Verdict.Record(_time.GetElapsedTime(settling).TotalSeconds);
         NodeTelemetry.Runs.Add(1, new KeyValuePair<string, object?>("status", status?.ToString().ToLowerInvariant() ?? "in_review"));

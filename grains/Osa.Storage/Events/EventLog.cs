@@ -60,8 +60,8 @@ public sealed class EventLog(Database database)
             : Append(batch, [(owner, happened)]);
 
     /// <summary>Adds many, in their order.</summary>
-    public static NpgsqlBatch Append(NpgsqlBatch batch, IReadOnlyCollection<(Guid? Owner, DomainEvent Happened)> events) =>
-        batch.And(
+    public static NpgsqlBatch Append(NpgsqlBatch batch, IReadOnlyList<(Guid? Owner, DomainEvent Happened)> events) =>
+        events is [(var owner, { MetadataOf: null } alone)] ? Append(batch, owner, alone) : batch.And(
             """
             insert into osa.events (type, subject, audience, owner_id, payload)
             select e.type, e.subject, e.audience, nullif(e.owner_id, '')::uuid, case when d.id is null then e.payload::jsonb else e.payload::jsonb || jsonb_build_object('metadata', d.metadata) end

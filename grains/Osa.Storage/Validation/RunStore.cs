@@ -40,6 +40,19 @@ public sealed record EngineCapacity(int Slots, long MemoryBytes, double Cpu);
 /// <summary>The steps of a validation run, each one transaction under the run's epoch.</summary>
 public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
 {
+    /// <summary>What came out of run <c>$1</c> so far, for the depositions <c>$2</c> or, where that is null, for all.</summary>
+    internal const string OutputsQuery =
+        """
+        select deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress::text, blob_id, byte_offset, byte_length, rows, sha256
+        from osa.run_outputs where run_id = $1 and ($2::uuid[] is null or deposition_id = any ($2::uuid[])) order by hook_ordinal
+        """;
+
+    private const string MembersQuery =
+        """
+        select m.ordinal, d.id, d.owner_id from osa.run_depositions m join osa.depositions d on d.id = m.deposition_id
+        where m.run_id = $1 and m.status is null order by m.ordinal
+        """;
+
     /// <summary>Takes the run over from whoever had it.</summary>
     /// <param name="held">The epoch that this activation had, where it only goes on after a setback: a silo that was away for a while does not take the run back from its successor.</param>
     /// <returns>The run, or null where it is final, was never born, or is a successor's.</returns>
@@ -47,7 +60,8 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
         database.Transaction(
             async c =>
             {
-                var run = await c.Command(
+                await using var claim = new NpgsqlBatch(c);
+                claim.And(
                     """
                     with before as (
                       select id, status from osa.validation_runs
@@ -57,7 +71,9 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
                     from before where r.id = before.id
                     returning r.epoch, r.convention_id, r.convention_version, r.setbacks, before.status, r.phase, r.cancel_because, r.share, r.trial::text, coalesce(now() - r.setback_since, interval '0')
                     """,
-                    runId, silo, Fence.Lease, held?.ToString()).FirstOrDefault(
+                    runId, silo, Fence.Lease, held?.ToString()).And(MembersQuery, runId);
+                await using NpgsqlDataReader reader = await claim.ExecuteReaderAsync(cancellation);
+                var run = (await reader.Rows(
                     r => new
                     {
                         Epoch = r.GetInt64(0),
@@ -71,13 +87,14 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
                         Trial = r.TextOrNull(8),
                         SetBackFor = r.GetTimeSpan(9),
                     },
-                    cancellation);
+                    cancellation)).FirstOrDefault();
+                List<RunMember> members = await reader.Rows(ReadMember, cancellation);
+                await reader.CloseAsync();
                 if (run is null)
                 {
                     return null;
                 }
 
-                List<RunMember> members = await MembersAsync(c, runId, cancellation);
                 List<RunUnit> units = [];
                 List<RunOutput> outputs = [];
                 if (run.Before == "pending")
@@ -100,7 +117,7 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
                         r => new RunUnit(
                             r.GetInt32(0), r.GetInt32(1), r.GetInt32(2), r.GetString(3), r.GetInt32(4), r.GetInt32(5), r.GetString(6), r.GetString(7), r.GetString(8), r.TextOrNull(9), r.ValueOrNull<long>(10), r.GetInt64(11), r.GetBoolean(12)),
                         cancellation);
-                    outputs = await OutputsAsync(c, runId, null, cancellation);
+                    outputs = await c.Command(OutputsQuery, runId, null).ToList(ReadOutput, cancellation);
                 }
 
                 return new ClaimedRun(
@@ -114,7 +131,7 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
     public Task<List<RunMember>> CloseAsync(Fence fence, CancellationToken cancellation) =>
         database.Transaction(
             async c => await c.Command("update osa.validation_runs set share = false where id = $1 and epoch = $2 and status = 'running'", fence.Subject, fence.Epoch).Execute(cancellation) > 0
-                ? await MembersAsync(c, fence.Subject, cancellation)
+                ? await c.Command(MembersQuery, fence.Subject).ToList(ReadMember, cancellation)
                 : throw new FenceLostException(fence.Subject),
             cancellation);
 
@@ -147,7 +164,7 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
     /// <returns>False where the engine is full.</returns>
     /// <exception cref="FenceLostException"/>
     public Task<bool> SaveAttemptAsync(Fence fence, RunUnit unit, HookLimits limits, EngineCapacity capacity, CancellationToken cancellation) =>
-        database.Transaction(
+        database.Run(
             async c =>
             {
                 await using var batch = new NpgsqlBatch(c);
@@ -219,29 +236,25 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
     /// <summary>Saves what an attempt gave, for all of its depositions; its container has no claim any more.</summary>
     /// <exception cref="FenceLostException"/>
     public Task SaveResultAsync(Fence fence, RunUnit unit, UnitResult result, IReadOnlyList<RunOutput> outputs, CancellationToken cancellation) =>
-        database.Transaction(
-            async c =>
+        FencedBatch(
+            fence,
+            batch =>
             {
-                await using var batch = new NpgsqlBatch(c);
-                // The next attempt's commit or the verdict's carries it to the disk; if the machine fails before, the hook runs again.
-                batch.And("set local synchronous_commit = off");
                 AppendResult(batch, fence, unit, result, outputs);
-                await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
-                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.Subject);
+                // The next attempt's commit or the verdict's carries it to the disk; if the machine fails before, the hook runs again.
+                batch.And("select set_config('synchronous_commit', 'off', true)");
             },
             cancellation);
 
     /// <summary>Saves outcomes that no container gave: of depositions that are not tried any more.</summary>
     /// <exception cref="FenceLostException"/>
     public Task SaveOutputsAsync(Fence fence, IReadOnlyList<RunOutput> outputs, CancellationToken cancellation) =>
-        database.Transaction(
-            async c =>
+        FencedBatch(
+            fence,
+            batch =>
             {
-                await using var batch = new NpgsqlBatch(c);
                 batch.And("select 1 from osa.validation_runs where id = $1 and epoch = $2 and status = 'running' for update", fence.Subject, fence.Epoch);
                 AppendOutputs(batch, fence, outputs);
-                await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
-                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 
@@ -286,24 +299,22 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
             outputs.Select(o => o.Sha256).ToArray());
     }
 
-    internal static Task<List<RunOutput>> OutputsAsync(NpgsqlConnection connection, Guid runId, Guid[]? depositions, CancellationToken cancellation) =>
-        connection.Command(
-            """
-            select deposition_id, hook_ordinal, hook, unit, attempt, status, reason, progress::text, blob_id, byte_offset, byte_length, rows, sha256
-            from osa.run_outputs where run_id = $1 and ($2::uuid[] is null or deposition_id = any ($2::uuid[])) order by hook_ordinal
-            """,
-            runId, depositions).ToList(
-            r => new RunOutput(
-                r.GetGuid(0), r.GetInt32(1), r.GetString(2), r.GetInt32(3), r.GetInt32(4), r.GetString(5), r.TextOrNull(6), r.GetString(7), r.ValueOrNull<Guid>(8), r.GetInt64(9), r.GetInt64(10), r.GetInt64(11), r.TextOrNull(12)),
-            cancellation);
+    internal static RunOutput ReadOutput(NpgsqlDataReader r) => new(
+        r.GetGuid(0), r.GetInt32(1), r.GetString(2), r.GetInt32(3), r.GetInt32(4), r.GetString(5), r.TextOrNull(6), r.GetString(7), r.ValueOrNull<Guid>(8), r.GetInt64(9), r.GetInt64(10), r.GetInt64(11), r.TextOrNull(12));
 
-    private static Task<List<RunMember>> MembersAsync(NpgsqlConnection connection, Guid runId, CancellationToken cancellation) =>
-        connection.Command(
-            """
-            select m.ordinal, d.id, d.owner_id from osa.run_depositions m join osa.depositions d on d.id = m.deposition_id
-            where m.run_id = $1 and m.status is null order by m.ordinal
-            """,
-            runId).ToList(r => new RunMember(r.GetInt32(0), r.GetGuid(1), r.GetGuid(2)), cancellation);
+    private static RunMember ReadMember(NpgsqlDataReader r) => new(r.GetInt32(0), r.GetGuid(1), r.GetGuid(2));
+
+    // One transaction: a batch is. Its first statement gives a row where the fence holds, and no other changes anything where it does not.
+    private Task<bool> FencedBatch(Fence fence, Action<NpgsqlBatch> append, CancellationToken cancellation) =>
+        database.Run(
+            async c =>
+            {
+                await using var batch = new NpgsqlBatch(c);
+                append(batch);
+                await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
+                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.Subject);
+            },
+            cancellation);
 
     private Task<int> Fenced(Fence fence, string statement, object[] parameters, RunUnit? unit, CancellationToken cancellation) =>
         database.Run(

@@ -27,15 +27,16 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
     /// refuses fails alone.
     /// </summary>
     /// <param name="judged">What the run judges by: a convention, or a trial's changed copy of it.</param>
+    /// <param name="isTrial">Nothing is published, and no deposition changes.</param>
     /// <param name="onDataError">Told of each output that had been checked and was refused: this node's bug.</param>
     /// <returns>How the run ended, or null where it waits for a curator.</returns>
     /// <exception cref="FenceLostException"/>
-    public async Task<RunStatus?> SettleAsync(Fence fence, Convention judged, Action<Guid, Exception> onDataError, CancellationToken cancellation)
+    public async Task<RunStatus?> SettleAsync(Fence fence, Convention judged, bool isTrial, Action<Guid, Exception> onDataError, CancellationToken cancellation)
     {
         FaultPoint.Reached("verdict.before_begin");
         try
         {
-            return await CommitAsync(fence, judged, null, cancellation);
+            return await CommitAsync(fence, judged, isTrial, null, cancellation);
         }
         catch (Exception e) when (IsDataError(e))
         {
@@ -43,13 +44,13 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 async c => (Guid[])[.. await c.Command("select deposition_id from osa.run_depositions where run_id = $1 and status is null order by deposition_id", fence.Subject)
                     .ToList(r => r.GetGuid(0), cancellation)],
                 cancellation);
-            await IsolateAsync(fence, judged, open, e, onDataError, cancellation);
-            return await CommitAsync(fence, judged, null, cancellation);
+            await IsolateAsync(fence, judged, isTrial, open, e, onDataError, cancellation);
+            return await CommitAsync(fence, judged, isTrial, null, cancellation);
         }
     }
 
     // Halves until the guilty one is alone; the others are published on the way.
-    private async Task IsolateAsync(Fence fence, Convention judged, Guid[] suspects, Exception error, Action<Guid, Exception> onDataError, CancellationToken cancellation)
+    private async Task IsolateAsync(Fence fence, Convention judged, bool isTrial, Guid[] suspects, Exception error, Action<Guid, Exception> onDataError, CancellationToken cancellation)
     {
         if (suspects is [Guid guilty])
         {
@@ -62,57 +63,65 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         {
             try
             {
-                await CommitAsync(fence, judged, half, cancellation);
+                await CommitAsync(fence, judged, isTrial, half, cancellation);
             }
             catch (Exception e) when (IsDataError(e))
             {
-                await IsolateAsync(fence, judged, half, e, onDataError, cancellation);
+                await IsolateAsync(fence, judged, isTrial, half, e, onDataError, cancellation);
             }
         }
     }
 
-    private async Task<RunStatus?> CommitAsync(Fence fence, Convention judged, Guid[]? only, CancellationToken cancellation)
+    private async Task<RunStatus?> CommitAsync(Fence fence, Convention judged, bool isTrial, Guid[]? only, CancellationToken cancellation)
     {
         List<Decision> committed = [];
         RunStatus? status = await database.BulkTransaction<RunStatus?>(
             async c =>
             {
-                OpenRun run = await c.Command(
-                    """
-                    select status, cancel_because, trial is not null,
-                      (select coalesce(json_object_agg(s.status, s.n), '{}')::text from (
-                         select status, count(*) as n from osa.run_depositions where run_id = $1 and status is not null group by status) s)
-                    from osa.validation_runs where id = $1 and epoch = $2 for update
-                    """,
-                    fence.Subject, fence.Epoch).FirstOrDefault(
-                    r => new OpenRun(WireName.Parse<RunStatus>(r.GetString(0))!.Value, r.TextOrNull(1), r.GetBoolean(2), JsonSerializer.Deserialize<Dictionary<string, int>>(r.GetString(3))!),
-                    cancellation) ?? throw new FenceLostException(fence.Subject);
+                await using var reads = new NpgsqlBatch(c);
+                reads
+                    .And(
+                        """
+                        select status, cancel_because,
+                          (select coalesce(json_object_agg(s.status, s.n), '{}')::text from (
+                             select status, count(*) as n from osa.run_depositions where run_id = $1 and status is not null group by status) s)
+                        from osa.validation_runs where id = $1 and epoch = $2 for update
+                        """,
+                        fence.Subject, fence.Epoch)
+                    .And(
+                        $"""
+                        select {DepositionRows.ColumnsOfList}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false), d.source_id, d.source_sequence from osa.run_depositions m
+                        join osa.depositions d on d.id = m.deposition_id
+                        where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[])) order by d.id {(isTrial ? "" : "for update of d")}
+                        """,
+                        fence.Subject, only)
+                    .And(RunStore.OutputsQuery, fence.Subject, only)
+                    .And("select hook_ordinal, unit, attempt, digest, duration_ms from osa.run_units where run_id = $1 and state = 'done'", fence.Subject);
+                await using NpgsqlDataReader reader = await reads.ExecuteReaderAsync(cancellation);
+                OpenRun run = (await reader.Rows(
+                    r => new OpenRun(WireName.Parse<RunStatus>(r.GetString(0))!.Value, r.TextOrNull(1), isTrial, JsonSerializer.Deserialize<Dictionary<string, int>>(r.GetString(2))!),
+                    cancellation)).FirstOrDefault() ?? throw new FenceLostException(fence.Subject);
                 if (RunLifecycle.IsFinal(run.Status))
                 {
                     return run.Status;
                 }
 
-                List<Member> members = await c.Command(
-                    $"""
-                    select {DepositionRows.ColumnsOfList}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false), d.source_id, d.source_sequence from osa.run_depositions m
-                    join osa.depositions d on d.id = m.deposition_id
-                    where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[])) order by d.id {(run.IsTrial ? "" : "for update of d")}
-                    """,
-                    fence.Subject, only).ToList(
+                List<Member> members = await reader.Rows(
                     r => new Member(DepositionRows.Read(r), r.GetInt32(DepositionRows.Count), r.TextOrNull(DepositionRows.Count + 1), r.TextOrNull(DepositionRows.Count + 2), r.GetBoolean(DepositionRows.Count + 3),
                         r.TextOrNull(DepositionRows.Count + 4), r.ValueOrNull<long>(DepositionRows.Count + 5)),
                     cancellation);
-                ILookup<Guid, RunOutput> outputs = (await RunStore.OutputsAsync(c, fence.Subject, only, cancellation)).ToLookup(o => o.DepositionId);
-                Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers = (await c.Command(
-                    "select hook_ordinal, unit, attempt, digest, duration_ms from osa.run_units where run_id = $1 and state = 'done'", fence.Subject)
-                    .ToList(r => (Key: (r.GetInt32(0), r.GetInt32(1), r.GetInt32(2)), Digest: r.TextOrNull(3), Duration: TimeSpan.FromMilliseconds(r.GetInt64(4))), cancellation))
+                ILookup<Guid, RunOutput> outputs = (await reader.Rows(RunStore.ReadOutput, cancellation)).ToLookup(o => o.DepositionId);
+                Dictionary<(int Hook, int Unit, int Attempt), (string? Digest, TimeSpan Duration)> containers = (await reader.Rows(
+                    r => (Key: (r.GetInt32(0), r.GetInt32(1), r.GetInt32(2)), Digest: r.TextOrNull(3), Duration: TimeSpan.FromMilliseconds(r.GetInt64(4))), cancellation))
                     .ToDictionary(x => x.Key, x => (x.Digest, x.Duration));
+                await reader.CloseAsync();
 
                 Dictionary<string, Item> items = run.IsTrial ? [] : await ItemsAsync(c, judged.Id, members, cancellation);
                 Guid? SeriesOf(Member member) => member.SourceId is { } source ? items.GetValueOrDefault(source)?.Series : member.Deposition.Revises;
                 Dictionary<Guid, Series> series = await SeriesAsync(c, [.. members.Select(SeriesOf).OfType<Guid>()], cancellation);
                 List<Decision> decisions = [.. members.Select(m => Decide(m, SeriesOf(m) is { } its && series[its].IsWithdrawn, m.SourceId is { } source && items.TryGetValue(source, out Item? item) && item.Published >= m.SourceSequence, fence.Subject, run, judged.Document, [.. outputs[m.Deposition.Id].OrderBy(o => o.HookOrdinal)], containers))];
                 FaultPoint.Reached("verdict.before_write");
+                await using var writes = new NpgsqlBatch(c);
                 if (!run.IsTrial && decisions.FindAll(d => d.Outcome == Outcome.Passed) is { Count: > 0 } passed)
                 {
                     foreach (Decision decision in passed)
@@ -121,12 +130,24 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                         decision.Record = SeriesOf(decision.Member) is { } revised ? Srn.Record(node.Domain, revised, series[revised].Newest + 1) : Srn.Record(node.Domain, Guid.CreateVersion7(), 1);
                     }
 
-                    await InsertRecordsAsync(c, fence.Subject, judged, passed, cancellation);
-                    await CopyFeaturesAsync(c, fence.Subject, judged.Document, passed, cancellation);
+                    AppendRecords(writes, fence.Subject, judged, passed);
+                    if (passed.Exists(d => d.Outputs.Exists(o => o.Rows > 0)))
+                    {
+                        // Rows refer to their records.
+                        await writes.ExecuteNonQueryAsync(cancellation);
+                        writes.BatchCommands.Clear();
+                        await CopyFeaturesAsync(c, fence.Subject, judged.Document, passed, cancellation);
+                    }
+
                     FaultPoint.Reached("verdict.copied");
                 }
 
-                RunStatus? verdict = await WriteAsync(c, fence, run, judged, decisions, only is null, cancellation);
+                RunStatus? verdict = AppendVerdict(writes, fence, run, judged, decisions, only is null);
+                if (writes.BatchCommands.Count > 0)
+                {
+                    await writes.ExecuteNonQueryAsync(cancellation);
+                }
+
                 FaultPoint.Reached("verdict.before_commit");
                 committed = run.IsTrial ? [] : decisions;
                 return verdict;
@@ -203,9 +224,8 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
             .ToDictionary(x => x.Id, x => x.Item, StringComparer.Ordinal);
     }
 
-    private static async Task InsertRecordsAsync(NpgsqlConnection connection, Guid runId, Convention convention, List<Decision> passed, CancellationToken cancellation)
+    private static void AppendRecords(NpgsqlBatch batch, Guid runId, Convention convention, List<Decision> passed)
     {
-        await using var batch = new NpgsqlBatch(connection);
         if (passed.Exists(d => d.Record!.RecordVersion > 1))
         {
             batch.And("update osa.records set is_current = false where id = any ($1) and is_current", (object)passed.Where(d => d.Record!.RecordVersion > 1).Select(d => Guid.Parse(d.Record!.Id)).ToArray());
@@ -237,8 +257,6 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                 """,
                 convention.Id, sourced.Select(d => d.Member.SourceId!).ToArray(), sourced.Select(d => d.Member.SourceSequence!.Value).ToArray(), sourced.Select(d => Guid.Parse(d.Record!.Id)).ToArray());
         }
-
-        await batch.ExecuteNonQueryAsync(cancellation);
     }
 
     // Table by table in name order, as every transaction that takes feature tables does.
@@ -265,12 +283,10 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         }
     }
 
-    private async Task<RunStatus?> WriteAsync(
-        NpgsqlConnection connection, Fence fence, OpenRun run, Convention convention, List<Decision> decisions, bool all, CancellationToken cancellation)
+    private RunStatus? AppendVerdict(NpgsqlBatch batch, Fence fence, OpenRun run, Convention convention, List<Decision> decisions, bool all)
     {
         List<Decision> settled = decisions.FindAll(d => d.Outcome != Outcome.Waiting);
         List<Decision> entering = decisions.FindAll(d => d.Outcome == Outcome.Waiting && d.Member.Review is null);
-        await using var batch = new NpgsqlBatch(connection);
         if (settled.Count > 0)
         {
             batch.And(
@@ -316,11 +332,6 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
         if (!run.IsTrial && decisions.SelectMany(d => d.Events(node, node.RunSrn(fence.Subject), convention.Name)).ToList() is { Count: > 0 } events)
         {
             EventLog.Append(batch, events);
-        }
-
-        if (batch.BatchCommands.Count > 0)
-        {
-            await batch.ExecuteNonQueryAsync(cancellation);
         }
 
         return verdict;

@@ -128,6 +128,8 @@ internal static class NodeHost
         });
         silo.UseAdoNetReminderService(o => o.Configure(reminders => (reminders.Invariant, reminders.DataSource) = ("Npgsql", source)));
         silo.AddDashboard();
+        // Its measurements walk through the table of this cache once a second, full or not, and the default's has a million places.
+        silo.Configure<GrainDirectoryOptions>(o => o.CacheSize = 20_000);
         silo.Configure<GrainCollectionOptions>(o => o.CollectionQuantum = TimeSpan.FromSeconds(5));
         silo.Services.AddPlacementDirector<ContainersPlacement, ContainersPlacementDirector>();
     }
