@@ -96,9 +96,15 @@ internal sealed class TurnQueue(TimeProvider time, Func<Flow, int>? held = null)
         }
 
         _tidied = time.GetTimestamp();
-        foreach (Waiter gone in _tickets.Values.Select(n => n.Value).Where(w => w.Ticket != asks && !w.IsWaiting && time.GetElapsedTime(w.LeftAt) >= Forgotten).ToList())
+        List<Waiter> gone = [.. _tickets.Values.Select(n => n.Value).Where(w => w.Ticket != asks && !w.IsWaiting && time.GetElapsedTime(w.LeftAt) >= Forgotten)];
+        foreach (Waiter waiter in gone)
         {
-            Remove(gone.Ticket);
+            Remove(waiter.Ticket);
+        }
+
+        if (gone.Count > 0)
+        {
+            Move();
         }
     }
 

@@ -51,6 +51,14 @@ internal static class Sql
         return rows;
     }
 
+    /// <summary>Reads to the end of a batch: what went wrong behind its last row that was read is thrown here, where closing the reader would swallow a cancellation.</summary>
+    public static async Task Finish(this NpgsqlDataReader reader)
+    {
+        while (await reader.NextResultAsync(CancellationToken.None))
+        {
+        }
+    }
+
     public static async Task<T?> FirstOrDefault<T>(this NpgsqlCommand command, Func<NpgsqlDataReader, T> read, CancellationToken cancellation)
         where T : class
     {

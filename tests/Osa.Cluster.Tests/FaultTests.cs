@@ -90,6 +90,30 @@ public sealed class FaultTests : IAsyncLifetime
             _database.CommitsToLose = 0;
         }
 
+        foreach (string point in (string[])["unit.before_attempt", "unit.before_result"])
+        {
+            Silo.Process.Arm(point, "wait");
+            await PublishesAsync(
+                $"3 lost answers to batches that commit by themselves, from `{point}` on",
+                async run =>
+                {
+                    await Silo.Process.FiredAsync(point);
+                    _database.BatchesToLose = 3;
+                    Silo.Process.Release(point);
+                    await Eventually.True(async () => await Cluster.ScalarAsync<long>("select epoch from osa.validation_runs where id = $1", run) > 1, Patience, "the run has not been taken up again");
+                    _database.BatchesToLose = 0;
+                },
+                hookSeconds: 0);
+        }
+
+        await PublishesAsync("an attempt whose saving was not acknowledged, of a run that was given up", async _ =>
+        {
+            // As it stays behind: of the run before, which is final by now.
+            Guid last = await Cluster.ScalarAsync<Guid>("select id from osa.validation_runs where status = 'passed' order by id desc limit 1");
+            Assert.Equal(2, await SetUnitsAsync(last, "claimed"));
+            Assert.Equal(0, await Cluster.ScalarAsync<long>("select count(*) from osa.claims where run_id = $1", last));
+            Assert.Equal(2, await SetUnitsAsync(last, "done"));
+        });
         await PublishesAsync("a PostgreSQL that restarts while a hook runs", async run =>
         {
             await RunningAsync(run);
@@ -114,11 +138,11 @@ public sealed class FaultTests : IAsyncLifetime
     }));
 
     /// <summary>A run of two hooks, under which something fails.</summary>
-    private async Task PublishesAsync(string what, Func<Guid, Task>? fail = null)
+    private async Task PublishesAsync(string what, Func<Guid, Task>? fail = null, double hookSeconds = HookSeconds)
     {
         try
         {
-            Draft draft = await Cluster.DraftAsync(Silo, Convention, rows: 4, afterSeconds: fail is null ? 0 : HookSeconds);
+            Draft draft = await Cluster.DraftAsync(Silo, Convention, rows: 4, afterSeconds: fail is null ? 0 : hookSeconds);
             Guid run = await Cluster.SubmitPersistentlyAsync(draft);
             await (fail?.Invoke(run) ?? Task.CompletedTask);
             await Cluster.PassedAsync(run, Patience);
@@ -130,6 +154,9 @@ public sealed class FaultTests : IAsyncLifetime
             throw new InvalidOperationException($"{what}: {e.Message}", e);
         }
     }
+
+    private Task<long> SetUnitsAsync(Guid run, string state) =>
+        Cluster.ScalarAsync<long>("with u as (update osa.run_units set state = $2 where run_id = $1 returning 1) select count(*) from u", run, state);
 
     private async Task<bool> RefusedAsync()
     {

@@ -4,17 +4,21 @@ using Npgsql;
 
 namespace Osa.Testing;
 
-/// <summary>A port of PostgreSQL through which a test loses the answer to a COMMIT: the server has done it, and the client cannot know.</summary>
+/// <summary>A port of PostgreSQL through which a test loses the answer to a COMMIT, or to a batch that commits by itself: the server has done it, and the client cannot know.</summary>
 public sealed class DatabaseProxy : IAsyncDisposable
 {
     // As Npgsql sends it: a simple query, in a message of its own.
     private static readonly byte[] Commit = "COMMIT\0"u8.ToArray();
 
+    // The end of a batch; outside of a transaction its commit.
+    private static readonly byte[] Sync = "S\0\0\0\u0004"u8.ToArray();
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly NpgsqlConnectionStringBuilder _server;
     private readonly CancellationTokenSource _closed = new();
     private readonly Task _accepting;
-    private int _toLose;
+    private int _commitsToLose;
+    private int _batchesToLose;
 
     public DatabaseProxy(string server)
     {
@@ -30,8 +34,15 @@ public sealed class DatabaseProxy : IAsyncDisposable
     /// <summary>From now on so many answers get lost, each with its connection.</summary>
     public int CommitsToLose
     {
-        get => Volatile.Read(ref _toLose);
-        set => Volatile.Write(ref _toLose, value);
+        get => Volatile.Read(ref _commitsToLose);
+        set => Volatile.Write(ref _commitsToLose, value);
+    }
+
+    /// <inheritdoc cref="CommitsToLose"/>
+    public int BatchesToLose
+    {
+        get => Volatile.Read(ref _batchesToLose);
+        set => Volatile.Write(ref _batchesToLose, value);
     }
 
     public async ValueTask DisposeAsync()
@@ -70,7 +81,7 @@ public sealed class DatabaseProxy : IAsyncDisposable
                 await server.ConnectAsync(EndPoint(), _closed.Token);
                 Task asking = CopyAsync(client, server, part =>
                 {
-                    losing = part.EndsWith(Commit) && CommitsToLose > 0 && Interlocked.Decrement(ref _toLose) >= 0;
+                    losing = (part.EndsWith(Commit) && TakeOne(ref _commitsToLose)) || (part.EndsWith(Sync) && TakeOne(ref _batchesToLose));
                     return true;
                 });
                 Task answering = CopyAsync(server, client, _ => !losing);
@@ -102,6 +113,8 @@ public sealed class DatabaseProxy : IAsyncDisposable
             // The connection has ended.
         }
     }
+
+    private static bool TakeOne(ref int left) => Volatile.Read(ref left) > 0 && Interlocked.Decrement(ref left) >= 0;
 
     private bool IsLocal => _server.Host!.StartsWith('/');
 

@@ -102,6 +102,11 @@ public sealed partial class ContainerHost(ContainerEngine engine, ContainerHostO
             _state = new HostState(SiloRow.Ready, description, HostCapacity.Of(description, options));
             LogReady(logger, description.EngineId, description.Version, _state.Capacity!.Slots);
         }
+        else if (_state.Description != description)
+        {
+            // It was updated, or has got other resources.
+            _state = new HostState(SiloRow.Ready, description, HostCapacity.Of(description, options));
+        }
     }
 
     private async Task ReapAsync(CancellationToken stopping)

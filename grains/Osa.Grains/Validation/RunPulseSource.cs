@@ -3,7 +3,7 @@ namespace Osa.Grains.Validation;
 /// <summary>What watchers of a run wait on. Used from one grain's turns only.</summary>
 internal sealed class RunPulseSource(TimeProvider time)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     // Another activation begins elsewhere, so that a watcher that comes over sees a change.
     private long _version = Random.Shared.NextInt64(1, long.MaxValue / 2);

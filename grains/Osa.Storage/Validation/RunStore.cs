@@ -190,7 +190,9 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
                 await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
                 await reader.NextResultAsync(cancellation);
                 await reader.ReadAsync(cancellation);
-                return reader.GetBoolean(0) ? reader.GetBoolean(1) : throw new FenceLostException(fence.Subject);
+                (bool isMine, bool claimed) = (reader.GetBoolean(0), reader.GetBoolean(1));
+                await reader.Finish();
+                return isMine ? claimed : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 
@@ -304,7 +306,8 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
 
     private static RunMember ReadMember(NpgsqlDataReader r) => new(r.GetInt32(0), r.GetGuid(1), r.GetGuid(2));
 
-    // One transaction: a batch is. Its first statement gives a row where the fence holds, and no other changes anything where it does not.
+    // One transaction: a batch is. Its first statement gives a row where the fence holds (and the attempt is there, which nothing removes),
+    // and no other changes anything where it does not.
     private Task<bool> FencedBatch(Fence fence, Action<NpgsqlBatch> append, CancellationToken cancellation) =>
         database.Run(
             async c =>
@@ -312,7 +315,9 @@ public sealed class RunStore(Database database, NodeIdentity node) : IFencedWork
                 await using var batch = new NpgsqlBatch(c);
                 append(batch);
                 await using NpgsqlDataReader reader = await batch.ExecuteReaderAsync(cancellation);
-                return await reader.ReadAsync(cancellation) ? true : throw new FenceLostException(fence.Subject);
+                bool isMine = await reader.ReadAsync(cancellation);
+                await reader.Finish();
+                return isMine ? true : throw new FenceLostException(fence.Subject);
             },
             cancellation);
 

@@ -88,13 +88,16 @@ public sealed class VerdictTransaction(Database database, NodeIdentity node, Blo
                         from osa.validation_runs where id = $1 and epoch = $2 for update
                         """,
                         fence.Subject, fence.Epoch)
+                    // Of whoever has lost the fence it locks nothing: a run is locked before its depositions.
                     .And(
                         $"""
                         select {DepositionRows.ColumnsOfList}, m.ordinal, m.review, m.review_reason, coalesce(d.embargo_until > now(), false), d.source_id, d.source_sequence from osa.run_depositions m
                         join osa.depositions d on d.id = m.deposition_id
-                        where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[])) order by d.id {(isTrial ? "" : "for update of d")}
+                        where m.run_id = $1 and m.status is null and ($2::uuid[] is null or d.id = any ($2::uuid[]))
+                          and exists (select from osa.validation_runs where id = $1 and epoch = $3)
+                        order by d.id {(isTrial ? "" : "for update of d")}
                         """,
-                        fence.Subject, only)
+                        fence.Subject, only, fence.Epoch)
                     .And(RunStore.OutputsQuery, fence.Subject, only)
                     .And("select hook_ordinal, unit, attempt, digest, duration_ms from osa.run_units where run_id = $1 and state = 'done'", fence.Subject);
                 await using NpgsqlDataReader reader = await reads.ExecuteReaderAsync(cancellation);
