@@ -15,7 +15,7 @@ namespace Osa.Containers.Engine;
 internal sealed class EngineApi(Uri endpoint, TimeSpan requestTimeout, TimeProvider time) : IDisposable
 {
     // Connects with its first request; deadlines are set per call.
-    private readonly DockerClient _client = new DockerClientConfiguration(endpoint, defaultTimeout: Timeout.InfiniteTimeSpan).CreateClient();
+    private readonly DockerClient _client = new DockerClientConfiguration(endpoint, new KeptConnections(endpoint), Timeout.InfiniteTimeSpan).CreateClient();
 
     // An engine that is busy with itself refuses one call and does the next. Each can be repeated: names are given, ends are looked at.
     private readonly ResiliencePipeline _retry = new ResiliencePipelineBuilder { TimeProvider = time }
@@ -52,7 +52,7 @@ internal sealed class EngineApi(Uri endpoint, TimeSpan requestTimeout, TimeProvi
                 throw OsaException.Unavailable($"the container engine at {endpoint} did not {what} within {limit.TotalSeconds:0.#} s", e);
             throw e is DockerApiException refused
                 ? OsaException.Unavailable($"the container engine could not {what}: {Message(refused)}")
-                : OsaException.Unavailable($"the container engine at {endpoint} is not reachable ({e.Message}); it was asked to {what}", e);
+                : OsaException.Unavailable($"the container engine at {endpoint} is not reachable ({e.GetBaseException().Message}); it was asked to {what}", e);
         }
     }
 
