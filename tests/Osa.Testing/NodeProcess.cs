@@ -5,6 +5,7 @@ using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using Osa.Client;
 using Osa.TestHooks.Support;
+using Osa.V1;
 
 namespace Osa.Testing;
 
@@ -188,7 +189,12 @@ public sealed class NodeProcess : IAsyncDisposable
     {
         OsaClient client = Client();
         return Eventually.True(
-            async () => (await client.Node.StatusAsync()).ContainerHosts.Any(h => string.Equals(h.State, "ready", StringComparison.Ordinal)),
+            async () =>
+            {
+                NodeStatus status = await client.Node.StatusAsync();
+                EngineLeftovers.Note(_setup.Data, status.ClusterId);
+                return status.ContainerHosts.Any(h => string.Equals(h.State, "ready", StringComparison.Ordinal));
+            },
             Patience,
             () => $"no container engine became ready:\n{Log}");
     }

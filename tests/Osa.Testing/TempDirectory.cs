@@ -1,6 +1,6 @@
 namespace Osa.Testing;
 
-/// <summary>A directory that is gone after the test; anybody may pass through it.</summary>
+/// <summary>A directory that is gone after the test, with what nodes had their data in it left with the engine; anybody may pass through it.</summary>
 public sealed class TempDirectory : IDisposable
 {
     public TempDirectory()
@@ -14,5 +14,9 @@ public sealed class TempDirectory : IDisposable
     /// <summary>A path inside it.</summary>
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    public void Dispose()
+    {
+        EngineLeftovers.RemoveOfData(Path);
+        Directory.Delete(Path, recursive: true);
+    }
 }

@@ -12,18 +12,16 @@ internal sealed class BurstBenchmark : IBenchmark
     public async Task<bool> RunAsync(CancellationToken cancellation)
     {
         using RawContainers floor = await RawContainers.StartAsync();
-        int parallelism = 1;
-        double best = 0;
-        foreach (int candidate in new[] { 1, 2, 3, 4, 6, 8 })
+        // In two rounds: one alone can fall into a fast minute of the machine and win by that.
+        int[] candidates = [1, 2, 3, 4, 6, 8];
+        double[] rates = new double[candidates.Length];
+        for (int i = 0; i < 2 * candidates.Length; i++)
         {
-            double rate = await RawRateAsync(floor, 60, candidate, cancellation);
-            Console.WriteLine($"raw containers, {candidate} at a time: {rate:F2}/s");
-            if (rate > best)
-            {
-                (best, parallelism) = (rate, candidate);
-            }
+            rates[i % candidates.Length] += await RawRateAsync(floor, 40, candidates[i % candidates.Length], cancellation) / 2;
         }
 
+        Console.WriteLine("raw containers: " + string.Join(", ", candidates.Zip(rates, (at, rate) => $"{at} at a time {rate:F2}/s")));
+        int parallelism = candidates[Array.IndexOf(rates, rates.Max())];
         double before = await RawRateAsync(floor, Depositions / 2, parallelism, cancellation);
         double ours;
         await using (NodeBench node = await NodeBench.StartAsync())
