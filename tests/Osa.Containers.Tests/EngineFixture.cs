@@ -7,6 +7,8 @@ using Osa.Domain.Validation;
 using Osa.TestHooks.Support;
 
 [assembly: AssemblyFixture(typeof(Osa.Containers.Tests.EngineFixture))]
+// Most of a test is waiting for containers.
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.All, MaxThreads = 4)]
 
 namespace Osa.Containers.Tests;
 

@@ -8,6 +8,7 @@ using Osa.Domain.Hooks;
 namespace Osa.Containers.Tests;
 
 /// <summary>The host as a whole: its self-test, its images, its paths, an engine that is away.</summary>
+[TestClass(DisableParallelization = true)]
 public sealed class HostTests(EngineFixture host)
 {
     [Fact]

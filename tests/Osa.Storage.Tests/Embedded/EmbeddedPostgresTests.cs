@@ -5,6 +5,9 @@ using Osa.Domain.Errors;
 using Osa.Storage.Embedded;
 using Osa.Testing;
 
+// Most of a test is waiting for a PostgreSQL to start and to stop.
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.All, MaxThreads = 4)]
+
 namespace Osa.Storage.Tests.Embedded;
 
 public sealed class EmbeddedPostgresTests : IDisposable
