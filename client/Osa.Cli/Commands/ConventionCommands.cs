@@ -53,6 +53,11 @@ internal static class ConventionCommands
         context.Screen.Done(
             new JsonObject { ["created"] = registration.Created, ["convention"] = registration.Convention.ToJson() },
             $"{(registration.Created ? "registered" : "already registered:")} {registration.Convention.Srn}");
+        if (!registration.Created)
+        {
+            context.Screen.Note("its images are those it was registered with; one that was built anew since is for a new version");
+        }
+
         if (registration.Convention.SourceMayReach.Count > 0)
         {
             context.Screen.Note($"its source may reach: {string.Join("; ", registration.Convention.SourceMayReach)}");

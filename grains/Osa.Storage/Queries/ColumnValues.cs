@@ -6,7 +6,8 @@ using Osa.Domain.Features;
 namespace Osa.Storage.Queries;
 
 /// <summary>The values of one column of an answer, in the order of its rows.</summary>
-public sealed class ColumnValues(FeatureColumnType type)
+/// <param name="expected">How many there will probably be.</param>
+public sealed class ColumnValues(FeatureColumnType type, int expected)
 {
     private readonly List<int> _nulls = [];
 
@@ -19,13 +20,13 @@ public sealed class ColumnValues(FeatureColumnType type)
     /// </summary>
     public IList Values { get; } = type switch
     {
-        FeatureColumnType.Text or FeatureColumnType.Json => new List<string>(),
-        FeatureColumnType.Bigint => new List<long>(),
-        FeatureColumnType.Double => new List<double>(),
-        FeatureColumnType.Boolean => new List<bool>(),
-        FeatureColumnType.Timestamp => new List<DateTime>(),
-        FeatureColumnType.Date => new List<DateOnly>(),
-        FeatureColumnType.Uuid => new List<Guid>(),
+        FeatureColumnType.Text or FeatureColumnType.Json => new List<string>(expected),
+        FeatureColumnType.Bigint => new List<long>(expected),
+        FeatureColumnType.Double => new List<double>(expected),
+        FeatureColumnType.Boolean => new List<bool>(expected),
+        FeatureColumnType.Timestamp => new List<DateTime>(expected),
+        FeatureColumnType.Date => new List<DateOnly>(expected),
+        FeatureColumnType.Uuid => new List<Guid>(expected),
         _ => throw new InvalidOperationException($"no values of {type}"),
     };
 

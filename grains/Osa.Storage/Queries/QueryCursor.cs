@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Osa.Domain.Access;
 using Osa.Domain.Errors;
 using Osa.Domain.Features;
 
@@ -15,8 +16,8 @@ internal sealed record QueryCursor(int Phase, IReadOnlyList<object?> Keys, long 
     private const int LongestText = 1 << 16;
 
     /// <summary>What binds a cursor to its query.</summary>
-    public static string Bind(Query query, string callerRole) =>
-        Convert.ToHexString(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new { query.Source, Filter = Describe(query.Filter), query.Sort, callerRole })), 0, 8);
+    public static string Bind(Query query, Role role) =>
+        Convert.ToHexString(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new { query.Source, Filter = Describe(query.Filter), query.Sort, Role = role.ToString() })), 0, 8);
 
     public string Encode(string binding) => Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(
         new Text(binding, Phase, [.. Keys.Select(k => k switch

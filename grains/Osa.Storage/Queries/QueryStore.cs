@@ -45,10 +45,11 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         QueryColumns columns = await ColumnsOfAsync(query.Source, cancellation);
         IReadOnlyList<QueryColumn> selected = columns.Select(query.Select);
         List<QueryColumn> keys = Keys(columns, query.Sort);
-        string binding = QueryCursor.Bind(query, caller.Role.ToString());
-        QueryCursor? at = QueryCursor.Decode(cursor, binding, keys);
+        string? binding = cursor.Length == 0 ? null : QueryCursor.Bind(query, caller.Role);
+        QueryCursor? at = binding is null ? null : QueryCursor.Decode(cursor, binding, keys);
         int phases = keys is [{ IsNullable: true }] ? 2 : 1;
-        ColumnValues[] values = [.. selected.Select(c => new ColumnValues(c.StoredAs))];
+        ColumnValues[] values = [];
+        ResultColumn[] results = [];
         int rows = 0;
         long bytes = 0;
         bool more = false;
@@ -70,7 +71,16 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
                         int portion = Math.Min(wanted - rows, rows == 0 ? FirstPortion : (int)Math.Max(1, (FeatureRows.MaxPageBytes - bytes) / Math.Max(1, bytes / rows)));
                         var sql = new QuerySql(columns, literals: false);
                         await using NpgsqlCommand command = sql.Command(c, Page(columns, sql, caller, query, selected, keys, phase, phases, at?.Phase == phase ? at : null, portion + 1));
-                        await using NpgsqlDataReader reader = await command.ExecuteReaderAsync(cancellation);
+                        Task<NpgsqlDataReader> answer = command.ExecuteReaderAsync(cancellation);
+                        if (values.Length == 0)
+                        {
+                            // While PostgreSQL works.
+                            values = [.. selected.Select(c => new ColumnValues(c.StoredAs, portion))];
+                            results = [.. selected.Select(Result)];
+                            binding ??= QueryCursor.Bind(query, caller.Role);
+                        }
+
+                        await using NpgsqlDataReader reader = await answer;
                         // One row further than kept tells whether there are more.
                         ended = true;
                         for (int read = 0; await reader.ReadAsync(cancellation); read++)
@@ -100,7 +110,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
                 return true;
             },
             cancellation);
-        return new QueryPage([.. selected.Select(Result)], values, more ? at!.Encode(binding) : null);
+        return new QueryPage(results, values, more ? at!.Encode(binding!) : null);
     }
 
     /// <summary>How many rows, counted, or as PostgreSQL guesses them.</summary>
@@ -148,7 +158,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         ];
         string groups = groupBy.Count == 0 ? "" : $" group by {string.Join(", ", Enumerable.Range(1, groupBy.Count))} order by {string.Join(", ", Enumerable.Range(1, groupBy.Count))}";
         string statement = $"select {string.Join(", ", selected.Select(s => s.Sql))} {FromWhere(columns, sql, caller, filter)}{groups} limit {MaxGroups + 1}";
-        ColumnValues[] values = [.. selected.Select(s => new ColumnValues(FeatureColumnTypes.Of(s.Column.Type, s.Column.Format)))];
+        ColumnValues[] values = [.. selected.Select(s => new ColumnValues(FeatureColumnTypes.Of(s.Column.Type, s.Column.Format), 0))];
         List<int> rows = await Timed(c => sql.Command(c, statement).ToList(r => values.Select((v, i) => v.Add(r, i)).Sum(), cancellation), cancellation);
         return rows.Count > MaxGroups
             ? throw new OsaException(ErrorCode.ResourceExhausted, $"There are more than {MaxGroups:N0} groups: filter more, or group by something coarser")

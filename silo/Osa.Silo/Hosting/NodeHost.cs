@@ -45,6 +45,8 @@ internal static class NodeHost
             Listen(kestrel, options.Listen);
             kestrel.Listen(IPAddress.Loopback, options.Operations.Port, endpoint => endpoint.Protocols = HttpProtocols.Http1);
         });
+        // The thread that a socket woke reads its frames itself; the calls in them are the thread pool's, as before.
+        builder.WebHost.UseSockets(sockets => sockets.UnsafePreferInlineScheduling = true);
         OperationsDoor.AddTo(builder);
         builder.UseOrleans(silo =>
         {

@@ -53,31 +53,31 @@ public sealed class OperationsDoor(TimeProvider time)
         app.Lifetime.ApplicationStarted.Register(() => Address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
             .Select(a => new Uri(a)).FirstOrDefault(a => a.Port != clients.Port));
         var dashboard = new Lazy<RequestDelegate>(() => DashboardOf(app.Services));
-        app.Use(async (http, next) =>
+        app.Use(next => http =>
         {
             // Clients speak HTTP/2 on their own listener, which serves nothing of this; this one serves nothing else.
-            bool isOperations = http.Request.Protocol == "HTTP/1.1";
-            bool isOurs = http.Request.Path.StartsWithSegments(Dashboard, StringComparison.Ordinal) || http.Request.Path.StartsWithSegments("/enter", StringComparison.Ordinal) || http.Request.Path.StartsWithSegments("/metrics", StringComparison.Ordinal)
-                || http.Request.Path.StartsWithSegments("/health", StringComparison.Ordinal);
-            if (isOperations != isOurs)
+            PathString path = http.Request.Path;
+            bool isDashboard = path.StartsWithSegments(Dashboard, StringComparison.Ordinal);
+            bool isOurs = isDashboard || path.StartsWithSegments("/enter", StringComparison.Ordinal) || path.StartsWithSegments("/metrics", StringComparison.Ordinal)
+                || path.StartsWithSegments("/health", StringComparison.Ordinal);
+            if (http.Request.Protocol == "HTTP/1.1" != isOurs)
             {
                 http.Response.StatusCode = StatusCodes.Status404NotFound;
-                return;
+                return Task.CompletedTask;
             }
 
-            if (!http.Request.Path.StartsWithSegments(Dashboard, StringComparison.Ordinal))
+            if (!isDashboard)
             {
-                await next();
+                return next(http);
             }
-            else if (IsOpen(_sessions, http.Request.Cookies[Cookie]))
+
+            if (IsOpen(_sessions, http.Request.Cookies[Cookie]))
             {
-                await dashboard.Value(http);
+                return dashboard.Value(http);
             }
-            else
-            {
-                http.Response.StatusCode = StatusCodes.Status401Unauthorized;
-                await http.Response.WriteAsync("Ask for a link with `osa node dashboard`.");
-            }
+
+            http.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return http.Response.WriteAsync("Ask for a link with `osa node dashboard`.");
         });
         app.MapGet("/enter", (HttpContext http, string token) =>
         {
