@@ -157,7 +157,7 @@ public sealed class FeatureTablesTests(FeatureDatabase db)
         await insert.ExecuteNonQueryAsync();
 
         Task<IReadOnlyList<FeatureTable>> waiting = db.Register("proteins", Manifest(name));
-        await Until(() => db.Scalar<bool>("select exists (select from pg_locks where not granted)"));
+        await Until(() => db.Scalar<bool>("select exists (select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database())"));
         await uncommitted.CommitAsync();
 
         OsaException e = await Assert.ThrowsAsync<OsaException>(() => waiting);

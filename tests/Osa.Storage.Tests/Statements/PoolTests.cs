@@ -15,7 +15,7 @@ public sealed class PoolTests
         using var asked = new CancellationTokenSource();
         Task<int>[] queries = [.. Enumerable.Range(0, Many).Select(_ => database.Query(c => ExecuteAsync(c, "select pg_sleep(600)", asked.Token), asked.Token))];
         await Eventually.True(
-            async () => await database.FirstOrDefault("select 'yes' from pg_stat_activity where query = 'select pg_sleep(600)' having count(*) >= 8", r => r.GetString(0), CancellationToken.None) is not null,
+            async () => await database.FirstOrDefault("select 'yes' from pg_stat_activity where datname = current_database() and query = 'select pg_sleep(600)' having count(*) >= 8", r => r.GetString(0), CancellationToken.None) is not null,
             TimeSpan.FromSeconds(20),
             "the queries do not run");
 

@@ -5,6 +5,8 @@ using Osa.Testing;
 namespace Osa.Storage.Tests.Statements;
 
 /// <summary>Statements of many callers that go together: each has its own answer, and none suffers from another.</summary>
+// How long others wait is measured here.
+[TestClass(DisableParallelization = true)]
 public sealed class StatementGroupTests : IAsyncLifetime
 {
     private const int Many = 300;
@@ -100,7 +102,7 @@ public sealed class StatementGroupTests : IAsyncLifetime
         Task ended = Task.WhenAll(all).WaitAsync(Deadline);
         while (!ended.IsCompleted)
         {
-            await CountAsync("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'osa/tests' and wait_event = 'PgSleep'");
+            await CountAsync("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name = 'osa/tests' and wait_event = 'PgSleep'");
         }
 
         Assert.All(all, s => Assert.Equal(ErrorCode.Unavailable, Assert.IsType<OsaException>(s.Exception?.InnerException).Code));
