@@ -29,19 +29,13 @@ internal sealed record QueryCursor(int Phase, IReadOnlyList<object?> Keys, long 
             _ => Convert.ToString(k, CultureInfo.InvariantCulture),
         })], Id)));
 
-    /// <returns>Null for the first page.</returns>
     /// <exception cref="OsaException">InvalidArgument: not a cursor of this query.</exception>
-    public static QueryCursor? Decode(string cursor, string binding, IReadOnlyList<QueryColumn> keys)
+    public static QueryCursor Decode(string cursor, string binding, IReadOnlyList<QueryColumn> keys, int phases)
     {
-        if (cursor.Length == 0)
-        {
-            return null;
-        }
-
         try
         {
             if (cursor.Length <= LongestText && Base64Url.IsValid(cursor)
-                && JsonSerializer.Deserialize<Text>(Base64Url.DecodeFromChars(cursor)) is { K: { } values } text && text.B == binding && values.Length == keys.Count && text.P is 0 or 1)
+                && JsonSerializer.Deserialize<Text>(Base64Url.DecodeFromChars(cursor)) is { K: { } values } text && text.B == binding && values.Length == keys.Count && text.P >= 0 && text.P < phases)
             {
                 return new QueryCursor(text.P, [.. values.Select((v, i) => v is null ? null : Parse(v, keys[i].StoredAs))], text.I);
             }

@@ -46,8 +46,8 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         IReadOnlyList<QueryColumn> selected = columns.Select(query.Select);
         List<QueryColumn> keys = Keys(columns, query.Sort);
         string? binding = cursor.Length == 0 ? null : QueryCursor.Bind(query, caller.Role);
-        QueryCursor? at = binding is null ? null : QueryCursor.Decode(cursor, binding, keys);
         int phases = keys is [{ IsNullable: true }] ? 2 : 1;
+        QueryCursor? at = binding is null ? null : QueryCursor.Decode(cursor, binding, keys, phases);
         ColumnValues[] values = [];
         ResultColumn[] results = [];
         int rows = 0;
