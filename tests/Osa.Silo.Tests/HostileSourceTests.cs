@@ -77,7 +77,7 @@ public sealed class HostileSourceTests(HostileNode hostile, SharedNode shared) :
         ("half of its records", "good a b > records.jsonl; echo upstream hung up >&2; exit 1", PullStatus.Failed, "upstream hung up", 0),
         ("half of its chunks", "if [ -e $OSA_IN/session.json ]; then exit 3; fi; good a > records.jsonl; echo '{\"next\":2}' > session.json", PullStatus.Failed, "in chunk 2; the last time: The source exited with code 3", 1),
         ("too much memory", "x=$(yes | head -c 300000000)", PullStatus.Failed, "its limit of 128 MiB", 0),
-        ("a fork bomb, until its time is over", "bomb() { bomb | bomb & }; bomb; exec sleep 1000", PullStatus.Failed, $"timed out after {TimeoutSeconds} s", 0),
+        ("a fork bomb, until its time is over", "bomb() { bomb | bomb & }; bomb & exec sleep 1000", PullStatus.Failed, $"timed out after {TimeoutSeconds} s", 0),
         ("a million log lines", "yes 'a line of a log that nobody reads' | head -n 1000000; good a > records.jsonl", PullStatus.Completed, "1 records", 1),
     ];
 
