@@ -1,4 +1,6 @@
+using System.Buffers.Text;
 using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 using CsCheck;
 using Grpc.Core;
@@ -94,8 +96,14 @@ public sealed class QueryTests(SharedNode shared, QueriedArchive queried) : ICla
         string other = await Door.RefusedAsync(StatusCode.InvalidArgument, () => door.Queries.RowsAsync(query).ResponseAsync);
         query.Cursor = "bm9uc2Vuc2U";
         await Door.RefusedAsync(StatusCode.InvalidArgument, () => door.Queries.RowsAsync(query).ResponseAsync);
+        query.Sort[0].Descending = false;
+        JsonObject forged = JsonNode.Parse(Base64Url.DecodeFromChars(first.NextCursor))!.AsObject();
+        forged["P"] = 9;
+        query.Cursor = Base64Url.EncodeToString(Encoding.UTF8.GetBytes(forged.ToJsonString()));
+        string noPhase = await Door.RefusedAsync(StatusCode.InvalidArgument, () => door.Queries.RowsAsync(query).ResponseAsync);
 
         Expect.Says("is not one that this query gave", other);
+        Expect.Says("is not one that this query gave", noPhase);
     }
 
     [Fact]
