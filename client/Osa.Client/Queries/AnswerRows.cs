@@ -48,11 +48,12 @@ internal static class AnswerRows
     private static void Fill(object?[][] rows, int at, Column column, ColumnValues values)
     {
         var nulls = values.Nulls.Count == 0 ? null : values.Nulls.ToHashSet();
+        var value = Reader(column, values);
         try
         {
             for (var row = 0; row < rows.Length; row++)
             {
-                rows[row][at] = nulls is not null && nulls.Contains((uint)row) ? null : Value(column, values, row);
+                rows[row][at] = nulls is not null && nulls.Contains((uint)row) ? null : value(row);
             }
         }
         catch (Exception error) when (error is FormatException or JsonException or ArgumentOutOfRangeException or OverflowException)
@@ -61,12 +62,12 @@ internal static class AnswerRows
         }
     }
 
-    private static object? Value(Column column, ColumnValues values, int row) => column.Type switch
+    private static Func<int, object?> Reader(Column column, ColumnValues values) => column.Type switch
     {
-        "integer" => values.Integers[row],
-        "number" => values.Numbers[row],
-        "boolean" => values.Booleans[row],
-        "string" when column.Format == "date-time" => DateTimeOffset.UnixEpoch.AddTicks(checked(values.DateTimes[row] * TimeSpan.TicksPerMicrosecond)),
-        _ => TypedRow.OfText(column, values.Texts[row]),
+        "integer" => row => values.Integers[row],
+        "number" => row => values.Numbers[row],
+        "boolean" => row => values.Booleans[row],
+        "string" when column.Format == "date-time" => row => DateTimeOffset.UnixEpoch.AddTicks(checked(values.DateTimes[row] * TimeSpan.TicksPerMicrosecond)),
+        _ => row => TypedRow.OfText(column, values.Texts[row]),
     };
 }

@@ -75,7 +75,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
                         if (values.Length == 0)
                         {
                             // While PostgreSQL works.
-                            values = [.. selected.Select(c => new ColumnValues(c.StoredAs, portion))];
+                            values = [.. selected.Select(c => ColumnValues.Of(c.StoredAs, portion))];
                             results = [.. selected.Select(Result)];
                             binding ??= QueryCursor.Bind(query, caller.Role);
                         }
@@ -158,7 +158,7 @@ public sealed class QueryStore(Database database, FeatureTables tables, Conventi
         ];
         string groups = groupBy.Count == 0 ? "" : $" group by {string.Join(", ", Enumerable.Range(1, groupBy.Count))} order by {string.Join(", ", Enumerable.Range(1, groupBy.Count))}";
         string statement = $"select {string.Join(", ", selected.Select(s => s.Sql))} {FromWhere(columns, sql, caller, filter)}{groups} limit {MaxGroups + 1}";
-        ColumnValues[] values = [.. selected.Select(s => new ColumnValues(FeatureColumnTypes.Of(s.Column.Type, s.Column.Format), 0))];
+        ColumnValues[] values = [.. selected.Select(s => ColumnValues.Of(FeatureColumnTypes.Of(s.Column.Type, s.Column.Format), 0))];
         List<int> rows = await Timed(c => sql.Command(c, statement).ToList(r => values.Select((v, i) => v.Add(r, i)).Sum(), cancellation), cancellation);
         return rows.Count > MaxGroups
             ? throw new OsaException(ErrorCode.ResourceExhausted, $"There are more than {MaxGroups:N0} groups: filter more, or group by something coarser")
