@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Osa.Client.Depositions;
 
 namespace Osa.Benchmarks.Nodes;
@@ -7,6 +8,7 @@ namespace Osa.Benchmarks.Nodes;
 internal sealed class BurstBenchmark : IBenchmark
 {
     private const int Depositions = 500;
+    private const int Rounds = 2;
     private const double Bar = 0.9;
 
     public async Task<bool> RunAsync(CancellationToken cancellation)
@@ -22,21 +24,29 @@ internal sealed class BurstBenchmark : IBenchmark
 
         Console.WriteLine("raw containers: " + string.Join(", ", candidates.Zip(rates, (at, rate) => $"{at} at a time {rate:F2}/s")));
         int parallelism = candidates[Array.IndexOf(rates, rates.Max())];
-        double before = await RawRateAsync(floor, Depositions / 2, parallelism, cancellation);
-        double ours;
-        await using (NodeBench node = await NodeBench.StartAsync())
+        var ours = new List<double>();
+        var raw = new List<double>();
+        await using NodeBench node = await NodeBench.StartAsync();
+        // The node compiles its hot paths in its first minute, once more after they were watched for a while.
+        for (int i = 0; i < 2; i++)
         {
-            // The node compiles its hot paths in its first seconds.
-            Console.WriteLine($"the first {Depositions / 2} of a node that has just started: {await BurstAsync(node, Depositions / 2):F2}/s");
-            ours = await BurstAsync(node, Depositions);
+            Console.WriteLine($"{(i == 0 ? "the first" : "the next")} {Depositions / 2} of a node that has just started: {await BurstAsync(node, Depositions / 2):F2}/s");
         }
 
-        double after = await RawRateAsync(floor, Depositions / 2, parallelism, cancellation);
-        double raw = (before + after) / 2;
-        Console.WriteLine($"{Depositions} depositions published at {ours:F2}/s; raw containers, {parallelism} at a time, {before:F2}/s before and {after:F2}/s after");
-        Console.WriteLine($"ratio {ours / raw:F2} (at least {Bar})");
-        return ours / raw >= Bar;
+        for (int i = 0; i < Rounds; i++)
+        {
+            raw.Add(await RawRateAsync(floor, Depositions / 2, parallelism, cancellation));
+            ours.Add(await BurstAsync(node, Depositions));
+            raw.Add(await RawRateAsync(floor, Depositions / 2, parallelism, cancellation));
+        }
+
+        double ratio = ours.Average() / raw.Average();
+        Console.WriteLine($"{Depositions} depositions published at {Rates(ours)}/s; raw containers, {parallelism} at a time, before and after each at {Rates(raw)}/s");
+        Console.WriteLine($"ratio {ratio:F2} (at least {Bar})");
+        return ratio >= Bar;
     }
+
+    private static string Rates(List<double> rates) => string.Join(", ", rates.Select(rate => rate.ToString("F2", CultureInfo.InvariantCulture)));
 
     private static async Task<double> BurstAsync(NodeBench node, int count)
     {
